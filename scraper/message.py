@@ -1,0 +1,140 @@
+"""HTTP/1.x messages as bytes: head, entity (transfer coding removed), content (content coding removed). Pure."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a response: `length` counts its bytes with the empty line that ends it."""
+
+    length: int
+    version: str
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, by its case-insensitive name."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, by its lower-case name."""
+        return next(iter(self.all(name)), None)
+
+
+def parse_head(data: bytes, start: int = 0) -> Head | None:
+    """Read a response head at `start`; None when it is not whole or not HTTP/1.x."""
+    end = _HEAD_END.search(data, start)
+    if end is None:
+        return None
+    lines = _FOLD.sub(b" ", data[start : end.start()]).split(b"\n")
+    status = _STATUS_LINE.match(lines[0])
+    if status is None:
+        return None
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.rstrip(b"\r").partition(b":")
+        if colon:
+            headers.append((name.decode("latin-1").strip(), value.decode("latin-1").strip()))
+    reason = (status[4] or b"").decode("latin-1").strip()
+    version = f"{int(status[1])}.{int(status[2])}"
+    return Head(end.end() - start, version, int(status[3]), reason, tuple(headers))
+
+
+def is_chunked(head: Head) -> bool:
+    """Whether a transfer coding frames the body (RFC 9112, 6.1: chunked is always the last)."""
+    return any(value.lower().split(",")[-1].strip() == "chunked" for value in head.all("transfer-encoding"))
+
+
+def dechunk(body: bytes) -> tuple[bytes, int | None]:
+    """Remove the chunked coding (RFC 9112, 7.1), trailers dropped.
+
+    Gives the data and the number of bytes the coded body took, None when it ends before its end.
+    """
+    parts, at = [], 0
+    while (size := _CHUNK_SIZE.match(body, at)) is not None:
+        length, at = int(size[1], 16), size.end()
+        if length == 0:
+            return b"".join(parts), _after_trailers(body, at)
+        parts.append(body[at : at + length])
+        at += length
+        if len(body) < at + 1:
+            return b"".join(parts), None
+        at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
+    return b"".join(parts), None
+
+
+def _after_trailers(body: bytes, at: int) -> int | None:
+    while (end := body.find(b"\n", at)) >= 0:
+        line, at = body[at:end], end + 1
+        if line in (b"", b"\r"):
+            return at
+    return None
+
+
+def entity(received: bytes) -> bytes:
+    """The payload of a whole or torn response: transfer coding removed, content coding kept."""
+    head = parse_head(received)
+    if head is None:
+        return b""
+    body = received[head.length :]
+    return dechunk(body)[0] if is_chunked(head) else body
+
+
+class TooLarge(ValueError):
+    """The decoded content would be larger than the cap."""
+
+
+def content(payload: bytes, codings: str | None, cap_bytes: int) -> bytes:
+    """Remove the content codings (gzip, deflate; the last applied first) from an entity.
+
+    Lenient as browsers are: a wrong label, a cut stream or junk after it give what could be read. Other
+    codings are left as they are. Raises `TooLarge` past `cap_bytes`.
+    """
+    for coding in reversed([part.strip().lower() for part in (codings or "").split(",")]):
+        if coding in ("gzip", "x-gzip"):
+            payload = _gunzip(payload, cap_bytes)
+        elif coding == "deflate":
+            payload = _inflate(payload, cap_bytes)
+    if len(payload) > cap_bytes:
+        raise TooLarge(f"more than {cap_bytes} bytes")
+    return payload
+
+
+def _gunzip(data: bytes, cap_bytes: int) -> bytes:
+    if data[:2] != b"\x1f\x8b":
+        return data
+    out = b""
+    while data[:2] == b"\x1f\x8b":  # RFC 1952, 2.2: members simply follow each other
+        part, data = _decompress(data, 16 + zlib.MAX_WBITS, cap_bytes - len(out))
+        out += part
+    return out
+
+
+def _inflate(data: bytes, cap_bytes: int) -> bytes:
+    # RFC 9110, 8.4.1.2: "deflate" is the zlib format; some servers send the raw stream without it.
+    looks_zlib = len(data) >= 2 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+    return _decompress(data, zlib.MAX_WBITS if looks_zlib else -zlib.MAX_WBITS, cap_bytes)[0]
+
+
+def _decompress(data: bytes, window: int, cap_bytes: int) -> tuple[bytes, bytes]:
+    stream = zlib.decompressobj(window)
+    out = bytearray()
+    try:
+        while data and not stream.eof:
+            out += stream.decompress(data, min(1 << 20, cap_bytes - len(out) + 1))
+            data = stream.unconsumed_tail
+            if len(out) > cap_bytes:
+                raise TooLarge(f"more than {cap_bytes} bytes")
+    except zlib.error:
+        pass  # what could be read before the fault is what a browser shows
+    return bytes(out), stream.unused_data

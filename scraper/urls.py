@@ -1,0 +1,125 @@
+"""URLs: the WHATWG normal form, the SURT key, host and registered-domain keys. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import ada_url
+
+from scraper.model import Target
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+SCHEMES = frozenset(DEFAULT_PORTS)
+
+# `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:[/\\]{2})[^\s/\\?#<>\"]*@")
+_SURT_WWW = re.compile(r"^www\d*\.")
+_SURT_SESSION = re.compile(
+    r"(?i)(?:^|(?<=&))(?:jsessionid=[0-9a-z$._!-]{10,}|phpsessid=[0-9a-z]{32}|sid=[0-9a-z]{32}"
+    r"|aspsessionid[a-z]{8}=[a-z]{24})(?:&|$)"
+)
+
+
+class NotATarget(ValueError):
+    """A URL that cannot be fetched; `refusal` is "scheme" or "malformed"."""
+
+    def __init__(self, refusal: str, url: str) -> None:
+        super().__init__(f"{refusal}: {url}")
+        self.refusal = refusal
+
+
+def target(url: str, base: str | None = None) -> Target:
+    """Bring a URL into its normal form: the WHATWG href without fragment and userinfo.
+
+    Raises `NotATarget` for other schemes than http and https and for what no browser would resolve.
+    """
+    parsed = _parse(url, base)
+    scheme = parsed.protocol.removesuffix(":")
+    if scheme not in SCHEMES:
+        raise NotATarget("scheme", without_userinfo(url))
+    if not parsed.hostname:
+        raise NotATarget("malformed", without_userinfo(url))
+    parsed.username = parsed.password = ""
+    parsed.hash = ""
+    port = int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme]
+    # `hash = ""` may leave nothing behind; a lone "?" stays, it is part of the address.
+    href = parsed.href.removesuffix("#")
+    origin = f"{scheme}://{parsed.host}"
+    return Target(href, scheme, parsed.hostname, port, href.removeprefix(origin))
+
+
+def _parse(url: str, base: str | None) -> ada_url.URL:
+    try:
+        return ada_url.URL(url, base) if base else ada_url.URL(url)
+    except (ValueError, UnicodeError) as error:
+        raise NotATarget("malformed", without_userinfo(url)) from error
+
+
+def without_userinfo(text: str) -> str:
+    """Cut `user:password@` out of every URL in a text: it is never stored or printed."""
+    return _USERINFO.sub(r"\1", text)
+
+
+def host_key(target: Target) -> str:
+    """The host that politeness and robots.txt speak of: `host`, with `:port` where it is not the scheme's own."""
+    if target.port == DEFAULT_PORTS[target.scheme]:
+        return target.host
+    return f"{target.host}:{target.port}"
+
+
+def origin(target: Target) -> str:
+    """Scheme, host and port: what a robots.txt speaks of (RFC 9309, 2.3)."""
+    return f"{target.scheme}://{host_key(target)}"
+
+
+def surt(href: str) -> str:
+    """The SURT look-up key of a URL: `com,example)/path?a&b`, as CDX indexes sort it.
+
+    Lower-cased, `www.` and session ids dropped, query arguments sorted. A key only: two addresses
+    may share one.
+    """
+    scheme, _, rest = href.partition("://")
+    if scheme.lower() not in SCHEMES:
+        return href
+    authority, slash, tail = _split_authority(rest)
+    host, port = _split_port(authority.rpartition("@")[2].lower())
+    if port and port != str(DEFAULT_PORTS[scheme.lower()]):
+        port = f":{port}"
+    else:
+        port = ""
+    host = _SURT_WWW.sub("", host)
+    labels = [host] if host.startswith("[") or host.replace(".", "").isdigit() else host.split(".")[::-1]
+    path, question, query = (slash + tail).partition("#")[0].partition("?")
+    path = path.lower()
+    path = path[:-1] if len(path) > 1 and path.endswith("/") else path or "/"
+    query = "&".join(sorted(part for part in _SURT_SESSION.sub("", query.lower()).split("&") if part))
+    return f"{','.join(labels)}{port}){path}" + (f"?{query}" if query else "")
+
+
+def _split_authority(rest: str) -> tuple[str, str, str]:
+    match = re.search(r"[/?#]", rest)
+    if match is None:
+        return rest, "", ""
+    return rest[: match.start()], match.group(), rest[match.end() :]
+
+
+def _split_port(authority: str) -> tuple[str, str]:
+    host, colon, port = authority.rpartition(":")
+    return (host, port) if colon and not authority.endswith("]") else (authority, "")
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # 30 ms: only when asked for
+
+    return PublicSuffixList()
+
+
+def registered_domain(host: str) -> str:
+    """The registered domain of a host (`example.co.uk`), or the host where there is none."""
+    return _suffixes().privatesuffix(host.rstrip(".")) or host
