@@ -60,7 +60,8 @@ def dechunk(body: bytes) -> tuple[bytes, int | None]:
 
     Gives the data and the number of bytes the coded body took, None when it ends before its end.
     """
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while (size := _CHUNK_SIZE.match(body, at)) is not None:
         length, at = int(size[1], 16), size.end()
         if length == 0:

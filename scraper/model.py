@@ -1,6 +1,6 @@
 """The nouns of the house: frozen values that travel between the rooms. Read this first.
 
-    document -> Citation -> Target -> [network] -> Capture -> [WARC] -> Article
+document -> Citation -> Target -> [network] -> Capture -> [WARC] -> Article
 """
 
 from __future__ import annotations

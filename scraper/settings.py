@@ -174,7 +174,8 @@ def _explain(message: str) -> str:
         full = f"{key}.{unknown[1]}" if key else unknown[1]
         return f"unknown key {full}; known here: {', '.join(known)}"
     text = text.replace("matching regex '^(never|[0-9]{1,6}[smhdw])$'", "such as `30d`, `12h` or `never`")
-    text = text.replace("matching regex '^\\\\S+:[0-9]{1,5}=\\\\S+:[0-9]{1,5}$'", "of the form `host:port=address:port`")
+    override = r"matching regex '^\\S+:[0-9]{1,5}=\\S+:[0-9]{1,5}$'"
+    text = text.replace(override, "of the form `host:port=address:port`")
     return f"{key or 'settings'}: {text[:1].lower()}{text[1:]}"
 
 
@@ -203,7 +204,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     for variable, value in environ.items():
         if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_KEYS:
             if variable not in names:
-                raise ConfigError(f"environment variable {variable} names no setting; known: {', '.join(sorted(names))}")
+                known = ", ".join(sorted(names))
+                raise ConfigError(f"environment variable {variable} names no setting; known: {known}")
             found[names[variable]] = value
     return found
 
@@ -276,7 +278,7 @@ def resolver_overrides(fetch: FetchSettings) -> dict[str, str]:
             raise ConfigError(f"{fetch.resolve_file}: fetch.resolve_file cannot be read: {error}") from error
     overrides = {}
     for line in lines:
-        name, equals, address = line.partition("=")
+        name, _, address = line.partition("=")
         if not re.fullmatch(r"\S+:\d{1,5}=\S+:\d{1,5}", line):
             raise ConfigError(f"resolver override {line!r}: write host:port=address:port")
         overrides[name.lower()] = address

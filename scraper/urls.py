@@ -88,13 +88,10 @@ def surt(href: str) -> str:
         return href
     authority, slash, tail = _split_authority(rest)
     host, port = _split_port(authority.rpartition("@")[2].lower())
-    if port and port != str(DEFAULT_PORTS[scheme.lower()]):
-        port = f":{port}"
-    else:
-        port = ""
+    port = f":{port}" if port and port != str(DEFAULT_PORTS[scheme.lower()]) else ""
     host = _SURT_WWW.sub("", host)
     labels = [host] if host.startswith("[") or host.replace(".", "").isdigit() else host.split(".")[::-1]
-    path, question, query = (slash + tail).partition("#")[0].partition("?")
+    path, _, query = (slash + tail).partition("#")[0].partition("?")
     path = path.lower()
     path = path[:-1] if len(path) > 1 and path.endswith("/") else path or "/"
     query = "&".join(sorted(part for part in _SURT_SESSION.sub("", query.lower()).split("&") if part))
