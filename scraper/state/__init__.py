@@ -1,0 +1,9 @@
+"""The memory of the runs: documents, citations, targets, visits and hosts, in one SQLite file.
+
+Rows are the commit mark: a visit is done when its row is committed, which happens after its records are on disk.
+"""
+
+from scraper.state.file import FILE_NAME, StateFile
+from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, row_of, stamp
+
+__all__ = ["FILE_NAME", "StateFile", "TargetRow", "TextJob", "VisitRow", "moment", "row_of", "stamp"]

@@ -1,0 +1,156 @@
+"""The values which the state keeps, and their form in the database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scraper.model import Capture, Held, Location, Outcome, Purpose, State
+
+BACKOFF_DAYS_MAX = 30
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """What the state keeps of a visit, made from a capture just archived or from the WARC's own records.
+
+    `page` is the response or revisit record that decided the outcome, `visit` the metadata record that ends the visit,
+    `end_offset` the commit mark in `visit.warc`.
+    """
+
+    href: str
+    final_href: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: Outcome
+    tries: int
+    detail: str
+    purpose: Purpose
+    collection: str
+    visit: Location
+    end_offset: int
+    page: Location | None = None
+    status: int | None = None
+    mime: str | None = None
+    entity_sha256: str | None = None
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextJob:
+    """A committed capture whose text is to be made."""
+
+    visit_id: int
+    href: str
+    final_href: str
+    captured_at: datetime
+    collection: str
+    page: Location
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """Where a target stands: its last visit, and the newest good capture."""
+
+    href: str
+    outcome: Outcome
+    visited_at: datetime | None
+    detail: str
+    good_visit: int | None
+
+
+def stamp(moment: datetime) -> str:
+    """UTC as fixed-width text, which sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def next_due_at(state: State, failures: int, visited_at: datetime, until: datetime | None) -> datetime | None:
+    """When a target is due again by itself: failures come back after 1, 2, 4 … at most 30 days."""
+    if state is State.DEFERRED:
+        return until or visited_at
+    if state in (State.FAILED, State.DEAD):
+        return visited_at + timedelta(days=min(2 ** (failures - 1), BACKOFF_DAYS_MAX))
+    return None
+
+
+def visit_values(row: VisitRow, target: int | None) -> tuple[Any, ...]:
+    page = row.page
+    # An unchanged page keeps the article of the capture it refers to.
+    has_text = page is not None and row.purpose is Purpose.PAGE and row.outcome.state is State.CAPTURED
+    return (
+        target,
+        row.href,
+        row.final_href,
+        stamp(row.started_at),
+        stamp(row.ended_at),
+        row.outcome.state,
+        row.outcome.reason,
+        row.outcome.until and stamp(row.outcome.until),
+        row.detail,
+        row.tries,
+        row.status,
+        row.mime,
+        row.collection,
+        row.visit.warc,
+        row.visit.offset,
+        row.visit.length,
+        page and page.warc,
+        page and page.offset,
+        page and page.length,
+        row.entity_sha256,
+        held_json(row.held) if row.held else None,
+        None if has_text else "",  # "": there is no article to be made
+    )
+
+
+def outcome_of(state: str, reason: str, until: str | None) -> Outcome:
+    return Outcome(State(state), reason, moment(until) if state == State.DEFERRED else None)
+
+
+def held_json(held: Held) -> str:
+    return json.dumps(
+        [held.href, stamp(held.captured_at), held.payload_digest, held.entity_sha256, held.etag, held.last_modified]
+    )
+
+
+def held_of(text: str | None) -> Held | None:
+    if not text:
+        return None
+    href, captured_at, payload_digest, entity_sha256, etag, last_modified = json.loads(text)
+    return Held(href, at(captured_at), payload_digest, entity_sha256, etag, last_modified)
+
+
+def row_of(
+    capture: Capture, collection: str, visit: Location, end_offset: int, page: Location | None, held: Held | None
+) -> VisitRow:
+    """The row of a capture that was just archived."""
+    exchange = capture.page
+    mime = exchange.header("content-type") if exchange else None
+    return VisitRow(
+        href=capture.target.href,
+        final_href=capture.final.href,
+        started_at=capture.started_at,
+        ended_at=capture.ended_at,
+        outcome=capture.outcome,
+        tries=capture.tries,
+        detail=capture.detail,
+        purpose=capture.purpose,
+        collection=collection,
+        visit=visit,
+        end_offset=end_offset,
+        page=page,
+        status=exchange.status if exchange else None,
+        mime=mime.partition(";")[0].strip().lower() if mime else None,
+        entity_sha256=held.entity_sha256 if held else None,
+        held=held,
+    )

@@ -1,0 +1,141 @@
+"""The schema of the state file, its migrations, and SQLite's errors in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from scraper.errors import ArchiveUnwritable, ConfigError, IntegrityError
+
+APPLICATION_ID = 0x73637270  # "scrp": tells our files from other SQLite files
+
+# Each entry brings the schema one version up; the file's version is the number of entries applied.
+MIGRATIONS = (
+    """
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY,
+        digest TEXT NOT NULL UNIQUE,      -- sha256 of the bytes, hex
+        kind TEXT NOT NULL,
+        charset TEXT NOT NULL,
+        facts TEXT NOT NULL,              -- JSON: the yardstick for the capture
+        selection TEXT NOT NULL           -- under which settings `excluded` was judged
+    ) STRICT;
+    CREATE TABLE places (                 -- where a document lies: the same bytes elsewhere cite again
+        path TEXT PRIMARY KEY,
+        document INTEGER NOT NULL REFERENCES documents
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX places_by_document ON places (document);
+    CREATE TABLE targets (
+        id INTEGER PRIMARY KEY,
+        href TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL DEFAULT 'pending',
+        reason TEXT NOT NULL DEFAULT '',
+        due_at TEXT,                      -- of failed, dead and deferred ones
+        failures INTEGER NOT NULL DEFAULT 0,
+        visited_at TEXT,                  -- the last visit
+        good INTEGER REFERENCES visits    -- the newest good capture, never hidden by a later failure
+    ) STRICT;
+    CREATE TABLE citations (
+        document INTEGER NOT NULL REFERENCES documents,
+        number INTEGER NOT NULL,
+        url TEXT NOT NULL,
+        role TEXT NOT NULL,
+        line INTEGER NOT NULL,
+        target INTEGER REFERENCES targets,
+        refusal TEXT,                     -- scheme, malformed: nothing can be fetched
+        excluded TEXT,                    -- role, scheme, malformed, port, address; NULL is wanted
+        PRIMARY KEY (document, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX citations_by_target ON citations (target);
+    CREATE TABLE visits (
+        id INTEGER PRIMARY KEY,
+        target INTEGER REFERENCES targets, -- NULL: robots.txt
+        href TEXT NOT NULL,
+        final_href TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        until TEXT,
+        detail TEXT NOT NULL,
+        tries INTEGER NOT NULL,
+        status INTEGER,
+        mime TEXT,
+        collection TEXT NOT NULL,
+        warc TEXT NOT NULL,
+        visit_offset INTEGER NOT NULL,
+        visit_length INTEGER NOT NULL,
+        page_warc TEXT,
+        page_offset INTEGER,
+        page_length INTEGER,
+        entity_sha256 TEXT,
+        held TEXT,                        -- JSON: what a later revisit refers to
+        title TEXT,
+        text_path TEXT,                   -- relative to the collection, without suffix; NULL: not made yet
+        UNIQUE (collection, warc, visit_offset)
+    ) STRICT;
+    CREATE INDEX visits_by_target ON visits (target, started_at);
+    CREATE INDEX visits_without_text ON visits (id) WHERE text_path IS NULL AND page_offset IS NOT NULL;
+    CREATE TABLE payloads (               -- what the collection holds, by content
+        collection TEXT NOT NULL,
+        entity_sha256 TEXT NOT NULL,
+        held TEXT NOT NULL,
+        PRIMARY KEY (collection, entity_sha256)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE segments (               -- how far each WARC is committed
+        collection TEXT NOT NULL,
+        warc TEXT NOT NULL,
+        end_offset INTEGER NOT NULL,
+        PRIMARY KEY (collection, warc)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hosts (
+        host TEXT PRIMARY KEY,
+        not_before TEXT,
+        response_seconds REAL NOT NULL,
+        failures INTEGER NOT NULL,
+        robots_at TEXT,
+        robots_status INTEGER,
+        robots_body BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = check_version(db, path)
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        db.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+    if version == 0:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"{path}: made by a newer scraper (schema {version}, this one knows {len(MIGRATIONS)}); upgrade scraper"
+        )
+    return version
+
+
+class translated:
+    """Turns SQLite's errors into ours, naming the file and what to do next."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, sqlite3.Error):
+            return
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
+            raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise IntegrityError(
+                f"{self.path}: the state file is damaged ({error}); `scraper rebuild` makes it again from the WARCs"
+            ) from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise ArchiveUnwritable(f"{self.path}: another program holds the state file; try again later") from error
