@@ -1,0 +1,64 @@
+"""Is this a page that a parser may be given? Judged by a linear scan of the text, before any parser. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from scraper.model import ParserLimits
+
+# Tags that have no content (HTML standard, 13.1.2), and those whose end tag is often left out: they do not nest.
+_FLAT = frozenset(
+    "area base br col embed hr img input link meta param source track wbr p li dt dd tr td th thead tbody tfoot option".split()  # noqa: SIM905
+)
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})")
+_HTML_SIGN = re.compile(
+    r"<(?:!doctype|html|head|body|title|meta|script|link|div|p|h[1-6]|article|table|a|br|span|!--)\b", re.I
+)
+_HTML_TYPES = frozenset(
+    {"text/html", "application/xhtml+xml", "application/xml", "text/xml", "application/vnd.wap.xhtml+xml"}
+)
+_MAGIC = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "application/octet-stream"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"\x00\x00\x00\x18ftyp", "video/mp4"),
+    (b"\x00\x00\x00\x20ftyp", "video/mp4"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "application/ogg"),
+    (b"\xd0\xcf\x11\xe0", "application/msword"),
+)
+
+
+def not_html(body: bytes, content_type: str | None) -> str | None:
+    """The media type of what is not HTML, by its first bytes or its Content-Type; None for a page."""
+    for magic, media_type in _MAGIC:
+        if body.startswith(magic):
+            return media_type
+    declared = (content_type or "").partition(";")[0].strip().lower()
+    if declared in _HTML_TYPES:
+        return None
+    head = body[:4096].replace(b"\0", b"").decode("latin-1")
+    if _HTML_SIGN.search(head):
+        # Servers call pages text/plain or octet-stream; what begins like a page is read as one.
+        return None if declared in ("", "text/plain", "application/octet-stream") or "html" in declared else declared
+    if declared:
+        return declared
+    start = head.lstrip("\ufeff \t\r\n")[:1]
+    return "application/json" if start in ("{", "[") else "text/plain"
+
+
+def over_limits(text: str, limits: ParserLimits) -> str | None:
+    """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
+    if text.count("<") > limits.max_tags:
+        return f"more than {limits.max_tags:,} tags"
+    depth = deepest = 0
+    for end, name in _TAG.findall(text):
+        if name.lower() in _FLAT:
+            continue
+        depth = max(0, depth - 1) if end else depth + 1
+        deepest = max(deepest, depth)
+    return f"nested deeper than {limits.max_depth} levels" if deepest > limits.max_depth else None
