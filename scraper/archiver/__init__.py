@@ -1,0 +1,20 @@
+"""The only door to `archive/collections/`: WARC files, their index, and the texts derived from them. No network."""
+
+from scraper.archiver.collection import Collection, Kept
+from scraper.archiver.history import Recorded, recorded
+from scraper.archiver.index import Index, IndexEntry
+from scraper.archiver.lock import Lock
+from scraper.archiver.text import Page, Pages, Texts
+
+__all__ = [
+    "Collection",
+    "Index",
+    "IndexEntry",
+    "Kept",
+    "Lock",
+    "Page",
+    "Pages",
+    "Recorded",
+    "Texts",
+    "recorded",
+]

@@ -1,0 +1,222 @@
+"""A collection: visits go in, exchanges come out. The only writer of WARC files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scraper import message, urls
+from scraper.archiver import members, records
+from scraper.archiver.index import Index, IndexEntry, entries_of, entry_of, merge_indexes
+from scraper.archiver.layout import OPEN_SUFFIX, Layout
+from scraper.archiver.members import Damaged
+from scraper.archiver.records import Record
+from scraper.archiver.segment import Segment
+from scraper.archiver.visits import Known, truncation, written
+from scraper.errors import IntegrityError
+from scraper.model import Capture, Exchange, Held, Location, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a visit lies, and what later visits may refer to.
+
+    `locations` are all its records in order; the last is the metadata record, which ends the visit. `page` is the
+    response or revisit that decided the outcome, None when nothing came. `outcome` is the capture's own, except that a
+    captured page whose entity is that of `held` is UNCHANGED. `held` is the payload for later revisits: the page's own,
+    or for a revisit the original's with the newest validators; None unless captured or unchanged.
+    """
+
+    locations: tuple[Location, ...]
+    page: Location | None
+    outcome: Outcome
+    held: Held | None = None
+    entity_sha256: str | None = None
+
+    @property
+    def visit(self) -> Location:
+        """The record that ends the visit."""
+        return self.locations[-1]
+
+    @property
+    def warc(self) -> str:
+        return self.visit.warc
+
+    @property
+    def end(self) -> int:
+        """The offset just after the visit: the commit mark of its WARC, once `sync` has returned."""
+        return self.visit.offset + self.visit.length
+
+
+def _nothing_known(_sha256: str) -> Held | None:
+    return None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Collection:
+    """The WARCs of one collection. Reading needs no lock; `append`, `sync` and `close` need the archive's `Lock`.
+
+    `info` fills the warcinfo record of each file (software, user agent, robots policy, settings without secrets). No
+    file is made before the first `append`. A file is closed when it has grown past `segment_bytes`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        *,
+        info: Mapping[str, str] | None = None,
+        segment_bytes: int = 1000 * 1024 * 1024,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.layout = Layout(root, name)
+        self.index = Index(self.layout)
+        self._info = dict(info or {})
+        self._segment_bytes = segment_bytes
+        self._now = now
+        self._segment: Segment | None = None
+        self._entries: list[IndexEntry] = []
+
+    # ---------------------------------------------------------------- writing
+
+    def append(
+        self, capture: Capture, *, via: Sequence[str] = (), held: Held | None = None, known: Known = _nothing_known
+    ) -> Kept:
+        """Write the records of one visit, all or none; durable only after `sync`.
+
+        `via` are the sha256 (hex) of the citing documents. `held` is the target's earlier payload, for a 304 to revisit.
+        `known` finds any earlier payload by the sha256 of an entity: the same again becomes a revisit record.
+        Raises `ArchiveUnwritable`; the file is then as it was before.
+        """
+        visit = written(capture, via, held, known)
+        if self._segment is not None and self._segment.size >= self._segment_bytes:
+            self.close()
+        if self._segment is None:
+            self._segment = Segment(self.layout, self._info, self._now())
+        locations = tuple(self._segment.append(visit.items))
+        for item, location in zip(visit.items, locations, strict=True):
+            if entry := entry_of(item.record, location):
+                self._entries.append(entry)
+        page = locations[visit.page] if visit.page is not None else None
+        return Kept(locations, page, visit.outcome, visit.held, visit.entity_sha256)
+
+    def sync(self) -> None:
+        """Make everything appended so far outlive a power failure."""
+        if self._segment is not None:
+            self._segment.sync()
+
+    def close(self) -> None:
+        """Finish the WARC being written: sync, index, checksum, final name. Nothing to do when there is none."""
+        segment, self._segment = self._segment, None
+        entries, self._entries = self._entries, []
+        if segment is not None:
+            segment.close(entries)
+            merge_indexes(self.layout)
+
+    def abandon(self) -> None:
+        """Leave the WARC being written for the next run's recovery (after an error of the disk)."""
+        segment, self._segment, self._entries = self._segment, None, []
+        if segment is not None:
+            segment.abandon()
+
+    # ---------------------------------------------------------------- reading
+
+    def find(self, href: str) -> list[IndexEntry]:
+        """Every response and revisit of a URL, oldest first: the files of this moment's writers included."""
+        found = {entry.location: entry for entry in self.index.find(href)}
+        found |= {entry.location: entry for entry in self._unindexed() if entry.url == href}
+        return sorted(found.values(), key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
+
+    def record(self, location: Location) -> Record:
+        """The record at a location; raises `IntegrityError` when there is no whole one."""
+        return self._record(location)[0]
+
+    def load(self, location: Location) -> Exchange:
+        """Read a response back; a revisit comes with the body it refers to.
+
+        The seconds of an exchange are not in its records and come as 0. `received` is byte for byte what came, for a
+        revisit without a head of its own what came for the original. Raises `IntegrityError`.
+        """
+        record, after = self._record(location)
+        if record.type not in ("response", "revisit"):
+            raise IntegrityError(f"{location.warc}: the record at offset {location.offset} is no response")
+        received = record.block if record.type == "response" else self._resolved(record, location)
+        return _exchange(record, received, self._request_after(record, location.warc, after))
+
+    def _record(self, location: Location) -> tuple[Record, int]:
+        path = self.layout.warc(location.warc)
+        member = members.read(path, location.offset)
+        try:
+            return records.parse(member.data, member.offset), member.offset + member.length
+        except Damaged as damage:
+            raise IntegrityError(f"{path}: {damage}; run `scraper check`") from damage
+
+    def _resolved(self, revisit: Record, location: Location) -> bytes:
+        original = self._original(revisit, location)
+        if not revisit.block:
+            return original.block
+        head = message.parse_head(original.block)
+        return revisit.block + original.block[head.length if head else 0 :]
+
+    def _original(self, revisit: Record, location: Location) -> Record:
+        href, digest = revisit.header("WARC-Refers-To-Target-URI"), revisit.header("WARC-Payload-Digest")
+        matching = [entry for entry in self.index.find(href) if _holds(entry, href, digest)]
+        matching = matching or [entry for entry in self._unindexed() if _holds(entry, href, digest)]
+        if not matching:
+            raise IntegrityError(
+                f"{location.warc}: the revisit at offset {location.offset} refers to a capture of {href} which the"
+                " collection does not hold; run `scraper rebuild`, then `scraper check`"
+            )
+        wanted = records.timestamp14(records.parse_date(revisit.header("WARC-Refers-To-Date") or "1970-01-01"))
+        best = min(matching, key=lambda entry: (entry.timestamp != wanted, entry.timestamp))
+        return self._record(best.location)[0]
+
+    def _unindexed(self) -> Iterator[IndexEntry]:
+        """The entries of WARCs without an index yet: our own from memory, another writer's from its records."""
+        yield from self._entries
+        own = self._segment.name if self._segment else ""
+        for path in self.layout.open_warcs():
+            name = path.name.removesuffix(OPEN_SUFFIX)
+            if name == own:
+                continue
+            try:
+                yield from entries_of(path, name)
+            except (Damaged, FileNotFoundError):
+                continue  # its writer is in the middle of a record, or has just closed the file
+
+    def _request_after(self, response: Record, warc: str, offset: int) -> bytes:
+        try:
+            following = next(members.scan(self.layout.warc(warc), offset), None)
+            record = records.parse(following.data, offset) if following else None
+        except Damaged:
+            return b""
+        if record is None or record.type != "request" or record.header("WARC-Concurrent-To") != response.id:
+            return b""
+        return record.block
+
+
+def _holds(entry: IndexEntry, href: str, digest: str) -> bool:
+    return entry.url == href and not entry.is_revisit and entry.digest == digest
+
+
+def _exchange(record: Record, received: bytes, request: bytes) -> Exchange:
+    head = message.parse_head(received)
+    return Exchange(
+        target=urls.target(record.header("WARC-Target-URI")),
+        started_at=record.date,
+        seconds=0.0,
+        request=request,
+        received=received,
+        head_length=head.length if head else 0,
+        status=head.status if head else 0,
+        reason=head.reason if head else "",
+        headers=head.headers if head else (),
+        peer_ip=record.header("WARC-IP-Address") or None,
+        protocol=tuple(record.all("WARC-Protocol")),
+        truncated=truncation(record),
+    )

@@ -1,0 +1,219 @@
+"""What a collection's WARCs say of its visits: the source from which state, pages and text are made again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from scraper import message, urls
+from scraper.archiver import records
+from scraper.archiver.collection import Kept
+from scraper.archiver.index import entry_of
+from scraper.archiver.layout import Layout, warc_name
+from scraper.archiver.members import Damaged, Member, scan
+from scraper.archiver.records import Record
+from scraper.archiver.visits import NOT_MODIFIED, Fields, read_fields, truncation
+from scraper.errors import IntegrityError
+from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A visit as its records tell it, without bodies.
+
+    `status`, `mime` and `captured_at` are of the page, None when nothing came (a revisit without a head of its own has
+    status 304 or 200 and no mime). `complete` is False for a visit whose end a crash cut off: its outcome is then what
+    the last response's status says.
+    """
+
+    target: Target
+    final: Target
+    started_at: datetime
+    ended_at: datetime
+    outcome: Outcome
+    tries: int
+    purpose: Purpose
+    kept: Kept
+    via: tuple[str, ...] = ()
+    detail: str = ""
+    status: int | None = None
+    mime: str | None = None
+    captured_at: datetime | None = None
+    fetch_ms: tuple[int, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record without its body, and where it lies. `payload_digest` is as indexed."""
+
+    record: Record
+    location: Location
+    payload_digest: str = ""
+    status: int | None = None
+    mime: str | None = None
+    truncated: Truncation | None = None
+
+
+def recorded(root: Path, name: str) -> Iterator[Recorded]:
+    """Every visit of a collection, oldest file first; raises `IntegrityError` at a record that is not whole."""
+    layout = Layout(root, name)
+    for path in layout.all_warcs():
+        try:
+            yield from visits(path, warc_name(path))
+        except Damaged as damage:
+            raise IntegrityError(f"{path}: {damage}; run `scraper check` to see what else") from damage
+
+
+def visits(path: Path, name: str, start: int = 0) -> Iterator[Recorded]:
+    """The visits of one WARC from an offset on; raises `Damaged`.
+
+    Records that no metadata record ends are one visit: a writer works on one at a time, so they can only be the last.
+    """
+    pending: list[Seen] = []
+    for member in scan(path, start):
+        yield from _next(seen(member, name), pending)
+    if pending:
+        yield unfinished(pending)
+
+
+def _next(item: Seen, pending: list[Seen]) -> Iterator[Recorded]:
+    """Take one more record: it ends a visit, or waits in `pending` for the one that does."""
+    if item.record.type in ("response", "revisit", "request") and _is_web(item.record):
+        pending.append(item)
+    elif item.record.type == "metadata" and (fields := _visit_fields(item.record)):
+        own = set(item.record.all("WARC-Concurrent-To"))
+        if strangers := [other for other in pending if other.record.id not in own]:
+            yield unfinished(strangers)
+        yield _finished([*(other for other in pending if other.record.id in own), item], fields)
+        pending.clear()
+
+
+def _is_web(record: Record) -> bool:
+    return record.header("WARC-Target-URI").startswith(("http://", "https://"))
+
+
+def _visit_fields(record: Record) -> Fields | None:
+    if record.header("Content-Type") != records.WARC_FIELDS:
+        return None
+    fields = read_fields(record.block)
+    return fields if fields.raw("outcome") in set(State) else None
+
+
+def seen(member: Member, name: str) -> Seen:
+    """Read a member's record and let go of its body."""
+    record = records.parse(member.data, member.offset)
+    location = Location(name, member.offset, member.length)
+    entry = entry_of(record, location)
+    if entry is None:
+        return Seen(record, location)
+    part = records.http_part(record)
+    head = record.block[: part.body_at] if part else b""
+    parsed = message.parse_head(head)
+    bare = Record(record.headers, head)
+    if parsed is None:
+        return Seen(bare, location, entry.digest, None, None, truncation(record))
+    mime = (parsed.header("content-type") or "").partition(";")[0].strip().lower() or None
+    return Seen(bare, location, entry.digest, parsed.status, mime, truncation(record))
+
+
+# ----------------------------------------------------------------- one visit
+
+
+def _finished(items: list[Seen], fields: Fields) -> Recorded:
+    summary = items[-1].record
+    page = next((item for item in items if item.record.id == fields.raw("page")), None)
+    outcome = Outcome(State(fields.raw("outcome")), fields.text("reason"), fields.moment("until"))
+    sha256 = fields.raw("entitySha256") or None
+    good = outcome.state in (State.CAPTURED, State.UNCHANGED)
+    held = _held(page, sha256, fields) if page and sha256 and good else None
+    target = urls.target(summary.header("WARC-Target-URI"))
+    final = fields.raw("final")
+    return Recorded(
+        target=target,
+        final=urls.target(final) if final else target,
+        started_at=fields.moment("startedAt") or summary.date,
+        ended_at=fields.moment("endedAt") or summary.date,
+        outcome=outcome,
+        tries=_number(fields.raw("tries"), 1),
+        purpose=Purpose(fields.raw("purpose")) if fields.raw("purpose") in set(Purpose) else Purpose.PAGE,
+        kept=Kept(_places(items), page.location if page else None, outcome, held, sha256),
+        via=tuple(value.removeprefix("urn:sha256:") for value in fields.all("via")),
+        detail=fields.text("detail"),
+        status=_status(page),
+        mime=page.mime if page else None,
+        captured_at=page.record.date if page else None,
+        fetch_ms=tuple(_number(value, 0) for value in fields.all("fetchTimeMs")),
+    )
+
+
+def _held(page: Seen, sha256: str, fields: Fields) -> Held | None:
+    etag, last_modified = fields.text("etag") or None, fields.text("lastModified") or None
+    record = page.record
+    if record.type == "revisit":
+        href = record.header("WARC-Refers-To-Target-URI")
+        refers_to = record.header("WARC-Refers-To-Date")
+        captured_at = records.parse_date(refers_to) if refers_to else record.date
+        return Held(href, captured_at, page.payload_digest, sha256, etag, last_modified)
+    if page.status != 200 or page.truncated is not None:
+        return None
+    return Held(record.header("WARC-Target-URI"), record.date, page.payload_digest, sha256, etag, last_modified)
+
+
+def unfinished(items: list[Seen]) -> Recorded:
+    """A visit whose metadata record a crash cut off: its facts are those of its exchanges."""
+    page = next((item for item in reversed(items) if item.record.type in ("response", "revisit")), None)
+    target = urls.target(items[0].record.header("WARC-Target-URI"))
+    outcome = _outcome(page)
+    return Recorded(
+        target=target,
+        final=urls.target(items[-1].record.header("WARC-Target-URI")),
+        started_at=items[0].record.date,
+        ended_at=items[-1].record.date,
+        outcome=outcome,
+        tries=1,
+        purpose=Purpose.ROBOTS if target.path == "/robots.txt" else Purpose.PAGE,
+        kept=Kept(_places(items), page.location if page else None, outcome),
+        detail="the run stopped before the visit was finished",
+        status=_status(page),
+        mime=page.mime if page else None,
+        captured_at=page.record.date if page else None,
+        complete=False,
+    )
+
+
+def _outcome(page: Seen | None) -> Outcome:
+    if page is None:
+        return Outcome(State.FAILED, "interrupted")
+    if page.record.type == "revisit":
+        return Outcome(State.UNCHANGED)
+    if page.truncated is not None:
+        return Outcome(State.FAILED, "truncated")
+    match page.status:
+        case None:
+            return Outcome(State.FAILED, "malformed")
+        case 404 | 410 as status:
+            return Outcome(State.DEAD, str(status))
+        case status if 200 <= status < 300:
+            return Outcome(State.CAPTURED)
+        case status if 300 <= status < 400:
+            return Outcome(State.FAILED, "interrupted")
+        case status:
+            return Outcome(State.FAILED, str(status))
+
+
+def _status(page: Seen | None) -> int | None:
+    if page is None or page.status is not None or page.record.type != "revisit":
+        return page.status if page else None
+    return 304 if page.record.header("WARC-Profile") == NOT_MODIFIED else 200
+
+
+def _places(items: list[Seen]) -> tuple[Location, ...]:
+    return tuple(item.location for item in items)
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else otherwise

@@ -1,0 +1,134 @@
+"""Where things lie below an archive folder, and the few ways in which files are written there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scraper.errors import ArchiveUnwritable, IntegrityError
+
+OPEN_SUFFIX = ".open"
+SEAL_SUFFIX = ".sha256"
+WARC_SUFFIX = ".warc.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one collection, in the arrangement pywb and Browsertrix use."""
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "collections" / self.name
+
+    @property
+    def warcs(self) -> Path:
+        return self.folder / "archive"
+
+    @property
+    def indexes(self) -> Path:
+        return self.folder / "indexes"
+
+    @property
+    def pages(self) -> Path:
+        return self.folder / "pages" / "pages.jsonl"
+
+    @property
+    def text(self) -> Path:
+        return self.folder / "text"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.folder / "quarantine"
+
+    def closed_warcs(self) -> list[Path]:
+        """The finished WARCs, in order of name."""
+        return sorted(self.warcs.glob(f"*{WARC_SUFFIX}"))
+
+    def open_warcs(self) -> list[Path]:
+        """The WARCs which are being written, or which a crash left behind."""
+        return sorted(self.warcs.glob(f"*{WARC_SUFFIX}{OPEN_SUFFIX}"))
+
+    def all_warcs(self) -> list[Path]:
+        """Every WARC, in order of name: of one collection, that is the order of writing."""
+        return sorted(self.closed_warcs() + self.open_warcs(), key=warc_name)
+
+    def warc(self, name: str) -> Path:
+        """The file that holds a WARC now, finished or not; raises `IntegrityError` when there is none."""
+        for path in (self.warcs / name, self.warcs / (name + OPEN_SUFFIX)):
+            if "/" not in name and path.is_file():
+                return path
+        raise IntegrityError(f"{self.warcs / name}: this WARC is missing; put it back, or run `scraper rebuild`")
+
+
+def warc_name(path: Path) -> str:
+    """The name a WARC has for good, `.open` or not."""
+    return path.name.removesuffix(OPEN_SUFFIX)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what the disk says into `ArchiveUnwritable`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ArchiveUnwritable(
+            f"{path}: cannot be written: {reason}; free or mount the disk, or name another archive with --archive"
+        ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, so that they outlive a power failure."""
+    with writing(folder):
+        missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in missing:
+            sync_folder(part.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a new or renamed file is safe only after this (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """fdatasync where there is one (macOS has none)."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte: os.write may take fewer, near a full disk or a size limit."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all: temporary file, fsync, rename."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)

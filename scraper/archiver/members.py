@@ -1,0 +1,86 @@
+"""Gzip members: one holds one record, so that a record can be read from its offset alone. Strict."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scraper.errors import IntegrityError
+
+_READ_BYTES = 256 * 1024
+_WINDOW = 16 + zlib.MAX_WBITS  # a gzip header and trailer; zlib then checks CRC-32 and size itself
+MAX_MEMBER_BYTES = 1 << 30
+
+
+class Damaged(Exception):
+    """Bytes that are not a whole, right member or record; `offset` is where the member starts."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(f"offset {offset}: {what}")
+        self.offset = offset
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A gzip member: where it lies in its file, and its content."""
+
+    offset: int
+    length: int
+    data: bytes
+
+
+def pack(data: bytes, level: int) -> bytes:
+    """Make one member (RFC 1952)."""
+    stream = zlib.compressobj(level, zlib.DEFLATED, _WINDOW)
+    return stream.compress(data) + stream.flush()
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Member]:
+    """Every member from `start` to the end of the file; raises `Damaged` at the first that is not whole."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered: the chunks are large already
+        file.seek(start)
+        offset, pending = start, b""
+        while pending := pending or file.read(_READ_BYTES):
+            member, pending = _member(file.fileno(), offset, pending)
+            yield member
+            offset += member.length
+
+
+def read(path: Path, offset: int) -> Member:
+    """The member at an offset; raises `IntegrityError` when there is no whole one."""
+    try:
+        return next(scan(path, offset))
+    except StopIteration:
+        what = "the file ends before it"
+    except Damaged as damage:
+        what = damage.what
+    except FileNotFoundError:
+        what = "no such file"
+    raise IntegrityError(f"{path}: no whole record at offset {offset}: {what}; run `scraper check`")
+
+
+def _member(descriptor: int, offset: int, pending: bytes) -> tuple[Member, bytes]:
+    """Read one member, whose first bytes are `pending`; gives it and the bytes read beyond it."""
+    stream = zlib.decompressobj(_WINDOW)
+    parts: list[bytes] = []
+    size = taken = 0
+    while True:
+        try:
+            part = stream.decompress(pending, MAX_MEMBER_BYTES - size + 1)
+        except zlib.error as error:
+            raise Damaged(offset, f"not a right gzip member ({error})") from error
+        parts.append(part)
+        size += len(part)
+        if size > MAX_MEMBER_BYTES:
+            raise Damaged(offset, f"the record is larger than {MAX_MEMBER_BYTES} bytes")
+        taken += len(pending)
+        if stream.eof:
+            rest = stream.unused_data
+            return Member(offset, taken - len(rest), b"".join(parts)), rest
+        pending = os.read(descriptor, _READ_BYTES)
+        if not pending:
+            raise Damaged(offset, "the file ends in the middle of a gzip member")

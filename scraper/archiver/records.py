@@ -1,0 +1,203 @@
+"""WARC records as values: made, serialised through warcio, read back and judged."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+
+from warcio.recordloader import ArcWarcRecord
+from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
+from warcio.warcwriter import WARCWriter
+
+from scraper.archiver.members import Damaged
+
+VERSION = "WARC/1.1"
+HTTP_RESPONSE = "application/http; msgtype=response"
+HTTP_REQUEST = "application/http; msgtype=request"
+WARC_FIELDS = "application/warc-fields"
+
+# WARC 1.1, 4: a value must not hold what would end its line; nothing else of C0 is of use there either.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_KNOWN_VERSIONS = ["WARC/1.1", "WARC/1.0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One WARC record: its header in order (Content-Length left out) and its block."""
+
+    headers: tuple[tuple[str, str], ...]
+    block: bytes
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field, by its case-insensitive name."""
+        wanted = name.lower()
+        return [value for key, value in self.headers if key.lower() == wanted]
+
+    def header(self, name: str) -> str:
+        """The first value of a field, empty when there is none."""
+        return next(iter(self.all(name)), "")
+
+    @property
+    def type(self) -> str:
+        return self.header("WARC-Type")
+
+    @property
+    def id(self) -> str:
+        return self.header("WARC-Record-ID")
+
+    @property
+    def date(self) -> datetime:
+        return parse_date(self.header("WARC-Date"))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPart:
+    """The HTTP head of a record as the common readers see it: what an index line is made of.
+
+    `status` is the first word after the protocol, whatever it is. `body_at` is the offset of the body in the block.
+    """
+
+    status: str
+    content_type: str | None
+    body_at: int
+
+
+def make(kind: str, fields: list[tuple[str, str]], block: bytes) -> Record:
+    """Build a record with an id of its own and the digest of its block."""
+    head = [("WARC-Type", kind), ("WARC-Record-ID", f"<urn:uuid:{uuid.uuid4()}>")]
+    values = [*head, *fields, ("WARC-Block-Digest", sha1(block))]
+    return Record(tuple((name, one_line(value)) for name, value in values), block)
+
+
+def one_line(text: str) -> str:
+    """Percent-encode what could end a line or upset a reader: no foreign text can add a field."""
+    return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "replace")), text)
+
+
+def sha1(data: bytes) -> str:
+    """A digest in the form which every WARC reader knows."""
+    return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
+
+
+def iso(moment: datetime) -> str:
+    """A WARC-Date with microseconds (WARC 1.1, 5.4 allows fractions of a second)."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def parse_date(text: str) -> datetime:
+    """Read a WARC-Date; raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def timestamp14(moment: datetime) -> str:
+    """The 14 digits by which indexes and Memento name an instant."""
+    return f"{moment.astimezone(UTC):%Y%m%d%H%M%S}"
+
+
+# ------------------------------------------------------------------- writing
+
+
+class _Writer(WARCWriter):  # type: ignore[misc]
+    """warcio's writer, which would compute digests of its own choice for every record."""
+
+    def ensure_digest(self, record: ArcWarcRecord, block: bool = True, payload: bool = True) -> None:
+        """Leave the digests as they are: they came with the record."""
+
+
+class _VerbatimHead(StatusAndHeaders):  # type: ignore[misc]
+    """A head that is written as it was received; warcio would fold its white space and re-encode it."""
+
+    def __init__(self, received: bytes) -> None:
+        super().__init__("200", [], protocol="HTTP/1.1")
+        self._received = received
+
+    def compute_headers_buffer(self, header_filter: object = None) -> None:
+        self.headers_buff = self._received
+
+
+def serialise(record: Record) -> bytes:
+    """The record's bytes, uncompressed. The block is written byte for byte."""
+    out = BytesIO()
+    is_revisit = record.type == "revisit"
+    headers = StatusAndHeaders("", list(record.headers), protocol=VERSION)
+    # Of a revisit warcio writes the HTTP head only, so the block has to be one.
+    head = _VerbatimHead(record.block) if is_revisit and record.block else None
+    stream = BytesIO(b"" if is_revisit else record.block)
+    item = ArcWarcRecord("warc", record.type, headers, stream, head, None, len(record.block))
+    item.payload_length = 0 if is_revisit else len(record.block)
+    _Writer(out, gzip=False, warc_version="1.1").write_record(item)
+    return out.getvalue()
+
+
+# ------------------------------------------------------------------- reading
+
+
+def parse(data: bytes, offset: int) -> Record:
+    """Read exactly one record from a member's content; raises `Damaged` (with the member's offset) otherwise."""
+    stream = BytesIO(data)
+    try:
+        parsed = StatusAndHeadersParser(_KNOWN_VERSIONS).parse(stream)
+    except (StatusAndHeadersParserException, EOFError) as error:
+        raise Damaged(offset, "no WARC record") from error
+    headers = tuple((str(name), str(value)) for name, value in parsed.headers)
+    length = next((value for name, value in headers if name.lower() == "content-length"), "")
+    if not re.fullmatch(r"[0-9]{1,15}", length):
+        raise Damaged(offset, "the record has no readable Content-Length")
+    start, end = stream.tell(), stream.tell() + int(length)
+    # WARC 1.1, 4: record = header CRLF block CRLF CRLF
+    if len(data) < end:
+        raise Damaged(offset, f"the record's block is shorter than its Content-Length of {length} bytes")
+    if data[end:] != b"\r\n\r\n":
+        raise Damaged(offset, "the gzip member does not end where its one record ends")
+    record = Record(tuple(item for item in headers if item[0].lower() != "content-length"), data[start:end])
+    _require_named(record, offset)
+    return record
+
+
+def _require_named(record: Record, offset: int) -> None:
+    if not record.type or not record.id:
+        raise Damaged(offset, "the record lacks WARC-Type or WARC-Record-ID")
+    try:
+        _ = record.date
+    except ValueError as error:
+        raise Damaged(offset, "the record has no readable WARC-Date") from error
+
+
+def http_part(record: Record) -> HttpPart | None:
+    """The HTTP head of a response or revisit; None where there is none (an empty revisit)."""
+    if record.type not in ("response", "revisit") or not record.block:
+        return None
+    stream = BytesIO(record.block)
+    try:
+        head = StatusAndHeadersParser([], verify=False).parse(stream)
+    except EOFError:
+        return None
+    return HttpPart(str(head.get_statuscode()), head.get_header("content-type"), stream.tell())
+
+
+def digest_faults(record: Record) -> list[str]:
+    """What the record's own digests say against it; an algorithm that Python does not know is not judged."""
+    faults = []
+    if not _agrees(record.header("WARC-Block-Digest"), record.block):
+        faults.append("the block is not what its digest says")
+    payload_digest = record.header("WARC-Payload-Digest")
+    if payload_digest and record.type == "response":  # a revisit's is that of the payload it refers to
+        part = http_part(record)
+        if not _agrees(payload_digest, record.block[part.body_at if part else 0 :]):
+            faults.append("the payload is not what its digest says")
+    return faults
+
+
+def _agrees(digest: str, data: bytes) -> bool:
+    algorithm, _, value = digest.partition(":")
+    algorithm = algorithm.lower().replace("-", "")
+    if not value or algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
+        return True
+    found = hashlib.new(algorithm, data, usedforsecurity=False).digest()
+    return value.upper() == base64.b32encode(found).decode("ascii") or value.lower() == found.hex()

@@ -1,0 +1,121 @@
+"""The WARC that is being written: appended to by whole visits, then sealed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from scraper.archiver import records
+from scraper.archiver.index import IndexEntry, write_index
+from scraper.archiver.layout import (
+    OPEN_SUFFIX,
+    SEAL_SUFFIX,
+    WARC_SUFFIX,
+    Layout,
+    make_folder,
+    replace_file,
+    sync_data,
+    sync_folder,
+    write_all,
+    writing,
+)
+from scraper.archiver.members import pack
+from scraper.archiver.visits import Item, escaped
+from scraper.model import Location
+
+CONFORMS_TO = "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"
+
+
+class Segment:
+    """One WARC file under its `.open` name. It begins with a warcinfo record; every append is all or nothing."""
+
+    def __init__(self, layout: Layout, info: Mapping[str, str], now: datetime) -> None:
+        make_folder(layout.warcs)
+        self._layout = layout
+        self.name, self._path, self._descriptor = _create(layout, now)
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._synced = False
+        self.info_id = ""
+        warcinfo = _warcinfo(self.name, info, now)
+        self.append([Item(warcinfo)])
+        self.info_id = warcinfo.id
+
+    def append(self, items: Sequence[Item]) -> list[Location]:
+        """Write records, all or none: on an error of the disk the file is cut back to where it was."""
+        members = [pack(records.serialise(self._linked(item)), item.level) for item in items]
+        with writing(self._path):
+            try:
+                for member in members:
+                    write_all(self._descriptor, member)
+            except OSError:
+                os.ftruncate(self._descriptor, self.size)
+                os.lseek(self._descriptor, self.size, os.SEEK_SET)
+                raise
+        locations = []
+        for member in members:
+            locations.append(Location(self.name, self.size, len(member)))
+            self._digest.update(member)
+            self.size += len(member)
+        return locations
+
+    def _linked(self, item: Item) -> records.Record:
+        if not self.info_id:
+            return item.record
+        return records.Record((*item.record.headers, ("WARC-Warcinfo-ID", self.info_id)), item.record.block)
+
+    def sync(self) -> None:
+        """Make what was appended outlive a power failure."""
+        with writing(self._path):
+            sync_data(self._descriptor)
+            if not self._synced:
+                sync_folder(self._layout.warcs)
+                self._synced = True
+
+    def close(self, entries: Sequence[IndexEntry]) -> None:
+        """Sync, write index and seal, then give the file its final name."""
+        self.sync()
+        os.close(self._descriptor)
+        seal(self._layout, self._path, entries, self._digest.hexdigest())
+
+    def abandon(self) -> None:
+        """Let go of the file as it is: the next run recovers it."""
+        os.close(self._descriptor)
+
+
+def seal(layout: Layout, path: Path, entries: Sequence[IndexEntry], sha256: str) -> Path:
+    """Close a synced `.open` file: index and checksum first, the name last, so that a crash between is no loss."""
+    name = path.name.removesuffix(OPEN_SUFFIX)
+    write_index(layout, name, entries)
+    replace_file(layout.warcs / (name + SEAL_SUFFIX), f"{sha256}  {name}\n".encode())
+    final = layout.warcs / name
+    with writing(final):
+        path.rename(final)
+        sync_folder(layout.warcs)
+    return final
+
+
+def _create(layout: Layout, now: datetime) -> tuple[str, Path, int]:
+    """Make a new file with the next free number of this second; an existing one is never touched."""
+    number = 0
+    while True:
+        name = f"{layout.name}-{records.timestamp14(now)}-{number:05d}{WARC_SUFFIX}"
+        path = layout.warcs / (name + OPEN_SUFFIX)
+        number += 1
+        if (layout.warcs / name).exists():
+            continue
+        with writing(path):
+            try:
+                return name, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            except FileExistsError:
+                continue
+
+
+def _warcinfo(name: str, info: Mapping[str, str], now: datetime) -> records.Record:
+    lines = {"format": "WARC File Format 1.1", "conformsTo": CONFORMS_TO, **info}
+    block = "".join(f"{records.one_line(key)}: {escaped(value)}\r\n" for key, value in lines.items() if value)
+    fields = [("WARC-Date", records.iso(now)), ("WARC-Filename", name), ("Content-Type", records.WARC_FIELDS)]
+    return records.make("warcinfo", fields, block.encode("utf-8"))

@@ -1,0 +1,171 @@
+"""What is derived for readers: an article's text files, and the list of pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scraper import urls
+from scraper.archiver import records
+from scraper.archiver.layout import Layout, make_folder, replace_file, write_all, writing
+from scraper.errors import IntegrityError
+
+PAGES_HEADER = {"format": "json-pages-1.0", "id": "pages", "title": "All Pages"}
+_HOST_CHARACTERS = 200  # a file name takes 255 bytes on every common file system
+
+
+class Texts:
+    """The article files of a collection: `text/HOST/YYYY/<14 digits>-<12 hex of the URL's sha256>.{md,json}`."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._layout = Layout(root, name)
+
+    def write(
+        self,
+        article: bytes | Mapping[str, Any],
+        markdown: str,
+        url: str,
+        captured_at: datetime,
+        *,
+        replaces_version: str | None = None,
+        durable: bool = False,
+    ) -> str:
+        """Write both files; each is whole or not there. Gives their path without suffix, relative to the collection.
+
+        With `replaces_version` the files that are there are kept beside it as `….v<version>.…`. They can always be made
+        again from the WARC, so they are synced only where `durable` asks for it.
+        """
+        stem = self.stem(url, captured_at)
+        if replaces_version is not None:
+            self._set_aside(stem, replaces_version)
+        data = article if isinstance(article, bytes) else _json(article)
+        replace_file(self._path(stem, "md"), markdown.encode("utf-8", "replace"), durable=durable)
+        # The JSON comes last: where it is, both are.
+        replace_file(self._path(stem, "json"), data, durable=durable)
+        return stem
+
+    def read(self, url: str, captured_at: datetime) -> tuple[dict[str, Any], str] | None:
+        """The article's JSON and Markdown; None where there are none. Raises `IntegrityError` on damaged files."""
+        stem = self.stem(url, captured_at)
+        path = self._path(stem, "json")
+        try:
+            article = json.loads(path.read_bytes())
+            markdown = self._path(stem, "md").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again") from error
+        if not isinstance(article, dict):
+            raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
+        return article, markdown
+
+    def exists(self, url: str, captured_at: datetime) -> bool:
+        """Whether both files are there."""
+        stem = self.stem(url, captured_at)
+        return all(self._path(stem, suffix).is_file() for suffix in ("json", "md"))
+
+    def stem(self, url: str, captured_at: datetime) -> str:
+        """The path of an article's files without their suffix, relative to the collection's folder."""
+        stamp = records.timestamp14(captured_at)
+        host = safe_host(urls.target(url).host)
+        return f"text/{host}/{stamp[:4]}/{stamp}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+
+    def _path(self, stem: str, suffix: str) -> Path:
+        return self._layout.folder / f"{stem}.{suffix}"
+
+    def _set_aside(self, stem: str, version: str) -> None:
+        label = re.sub(r"[^A-Za-z0-9.-]", "_", version)[:40]
+        for suffix in ("json", "md"):
+            path = self._path(stem, suffix)
+            with writing(path):
+                if path.is_file():
+                    path.rename(self._path(stem, f"v{label}.{suffix}"))
+
+
+def safe_host(host: str) -> str:
+    """A host as a folder's name, free of all that means something to a file system: `[::1]` becomes `_-1`."""
+    name = re.sub(r"[^a-z0-9._-]", "_", host.lower().strip("[]").replace(":", "-"))
+    name = re.sub(r"^[.-]", "_", name)
+    if len(name) <= _HOST_CHARACTERS:
+        return name or "_"
+    return f"{name[:_HOST_CHARACTERS]}-{hashlib.sha256(host.encode()).hexdigest()[:12]}"
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return (text + "\n").encode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------------- pages
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One line of `pages.jsonl`."""
+
+    url: str
+    captured_at: datetime
+    title: str | None = None
+    status: int | None = None
+
+    def line(self) -> bytes:
+        """The line in the json-pages-1.0 form; its id follows from URL and time, so that a rebuilt one is the same."""
+        stamp = records.iso(self.captured_at)
+        identity = hashlib.sha256(f"{stamp} {self.url}".encode()).hexdigest()[:22]
+        fields = {"id": identity, "url": self.url, "ts": stamp, "title": self.title, "status": self.status}
+        present = {name: value for name, value in fields.items() if value is not None}
+        return json.dumps(present).encode() + b"\n"
+
+
+class Pages:
+    """`pages/pages.jsonl`: what a person would call the collection's pages."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._path = Layout(root, name).pages
+
+    def append(self, pages: Iterable[Page]) -> None:
+        """Add lines; a line that a crash tore off is cut away first."""
+        data = b"".join(page.line() for page in pages)
+        if not data:
+            return
+        make_folder(self._path.parent)
+        with writing(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                end = _whole_lines_end(descriptor)
+                os.ftruncate(descriptor, end)
+                os.lseek(descriptor, end, os.SEEK_SET)
+                try:
+                    write_all(descriptor, data if end else _header() + data)
+                except OSError:
+                    os.ftruncate(descriptor, end)
+                    raise
+            finally:
+                os.close(descriptor)
+
+    def rewrite(self, pages: Iterable[Page]) -> None:
+        """Write the list anew, whole or not at all."""
+        replace_file(self._path, _header() + b"".join(page.line() for page in pages))
+
+
+def _header() -> bytes:
+    return json.dumps(PAGES_HEADER).encode() + b"\n"
+
+
+def _whole_lines_end(descriptor: int) -> int:
+    """The offset after the last line end: whatever follows is torn."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - 4096)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

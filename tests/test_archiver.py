@@ -1,0 +1,88 @@
+"""The archiver: visits go in, exchanges come out, and nothing in between changes a byte."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from factories import START, chunked, make_capture, make_collection, make_exchange
+
+from scraper.archiver import Lock, recorded
+from scraper.errors import ArchiveLocked
+from scraper.model import Held, Outcome, State
+
+ODD_HEAD = b"HTTP/1.1  200   Fine\r\nX-Odd:   two\r\nx-odd:\ttabs\t\r\nX-Latin: caf\xe9\r\nX-Fold: a\r\n b\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (None, b"<p>hello</p>"),
+        (ODD_HEAD, bytes(range(256)) * 40),
+        (b"HTTP/1.1 200\r\n\r\n", b""),
+        (b"HTTP/1.0 200 OK\nContent-Type: text/html\n\n", b"bare line feeds"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunked(b"in chunks, as sent")),
+    ],
+)
+def test_a_response_is_read_back_byte_for_byte(tmp_path: Path, head: bytes | None, body: bytes) -> None:
+    exchange = make_exchange(body=body, head=head)
+    collection = make_collection(tmp_path)
+    kept = collection.append(make_capture(exchange))
+    collection.sync()
+    open_copy = collection.load(kept.page)
+    collection.close()
+
+    loaded = make_collection(tmp_path).load(kept.page)
+
+    assert loaded.received == exchange.received == open_copy.received
+    assert loaded.request == exchange.request
+    assert (loaded.target, loaded.started_at, loaded.peer_ip) == (exchange.target, START, "192.0.2.7")
+    assert (loaded.status, loaded.head_length, loaded.headers) == (200, exchange.head_length, exchange.headers)
+
+
+def test_a_visit_is_told_by_its_records_alone(tmp_path: Path) -> None:
+    hop = make_exchange("http://example.com/old", b"", status=301, headers=(("Location", "/new"),))
+    page = make_exchange("http://example.com/new", headers=(("ETag", '"a%b"'), ("Content-Type", "text/html; x=y")))
+    capture = make_capture(hop, page)
+    collection = make_collection(tmp_path)
+    kept = collection.append(capture, via=("ab" * 32, "cd" * 32))
+    collection.close()
+
+    (visit,) = recorded(tmp_path, "main")
+
+    assert visit.target.href == "http://example.com/old"
+    assert visit.final.href == "http://example.com/new"
+    assert visit.outcome == Outcome(State.CAPTURED)
+    assert visit.kept == kept
+    assert visit.via == ("ab" * 32, "cd" * 32)
+    assert (visit.status, visit.mime, visit.captured_at) == (200, "text/html", START)
+    assert (visit.started_at, visit.ended_at) == (capture.started_at, capture.ended_at)
+    assert visit.fetch_ms == (250, 250)
+    assert visit.kept.held is not None
+    assert visit.kept.held.etag == '"a%b"'
+
+
+def test_the_same_payload_under_another_url_becomes_a_revisit_and_is_read_back_whole(tmp_path: Path) -> None:
+    held: dict[str, Held] = {}
+    first = make_exchange("http://example.com/a", b"same body")
+    again = make_exchange(
+        "http://other.example/b", b"same body", headers=(("X-Own", "1"),), at=START + timedelta(days=1)
+    )
+    collection = make_collection(tmp_path)
+    one = collection.append(make_capture(first), known=held.get)
+    held[one.entity_sha256] = one.held
+    two = collection.append(make_capture(again), known=held.get)
+    collection.close()
+
+    assert two.held is not None
+    assert two.held.href == "http://example.com/a"
+    assert collection.record(two.page).type == "revisit"
+    assert make_collection(tmp_path).load(two.page).received == again.received
+
+
+def test_a_second_run_is_refused_at_once_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    with Lock(tmp_path), pytest.raises(ArchiveLocked, match=r"another run \(process \d+\)"):
+        Lock(tmp_path).__enter__()
+    with Lock(tmp_path):
+        pass
