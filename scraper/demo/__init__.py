@@ -1,0 +1,1 @@
+"""The whole job without the internet: a stand-in web on loopback, and the real pipeline over the sample documents."""
