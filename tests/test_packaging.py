@@ -80,4 +80,4 @@ def test_the_crontab_holds_one_job_with_five_time_fields_and_the_cron_command() 
     lines = (SCHEDULE / "crontab").read_text(encoding="utf-8").splitlines()
     jobs = [line for line in lines if line and line[0] != "#" and not re.match(r"[A-Z_]+=", line)]
     assert len(jobs) == 1
-    assert re.match(r"[0-9]+ [0-9]+ \* \* \* cd /srv/citations && /opt/scraper/bin/scraper run --quiet ", jobs[0])
+    assert re.match(r"[0-9]+ [0-9]+ \* \* \* cd /srv/citations && /opt/scraper/bin/scraper run --config ", jobs[0])
