@@ -1,9 +1,11 @@
 """The only door to `archive/collections/`: WARC files, their index, and the texts derived from them. No network."""
 
+from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
 from scraper.archiver.history import Recorded, recorded
 from scraper.archiver.index import Index, IndexEntry
 from scraper.archiver.lock import Lock
+from scraper.archiver.recovery import Recovery, rebuild_index, recover
 from scraper.archiver.text import Page, Pages, Texts
 
 __all__ = [
@@ -14,7 +16,12 @@ __all__ = [
     "Lock",
     "Page",
     "Pages",
+    "Problem",
     "Recorded",
+    "Recovery",
     "Texts",
+    "check",
+    "rebuild_index",
     "recorded",
+    "recover",
 ]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from scraper import message, urls
 from scraper.archiver import members, records
-from scraper.archiver.index import Index, IndexEntry, entries_of, entry_of, merge_indexes
-from scraper.archiver.layout import OPEN_SUFFIX, Layout
+from scraper.archiver.index import Index, IndexEntry, OpenEntries, entry_of, merge_indexes
+from scraper.archiver.layout import Layout
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
 from scraper.archiver.segment import Segment
@@ -81,6 +81,7 @@ class Collection:
         self._now = now
         self._segment: Segment | None = None
         self._entries: list[IndexEntry] = []
+        self._open_entries = OpenEntries(self.layout)
 
     # ---------------------------------------------------------------- writing
 
@@ -89,7 +90,7 @@ class Collection:
     ) -> Kept:
         """Write the records of one visit, all or none; durable only after `sync`.
 
-        `via` are the sha256 (hex) of the citing documents. `held` is the target's earlier payload, for a 304 to revisit.
+        `via` are the sha256 (hex) of the citing documents. `held` is the target's earlier payload; a 304 revisits it.
         `known` finds any earlier payload by the sha256 of an entity: the same again becomes a revisit record.
         Raises `ArchiveUnwritable`; the file is then as it was before.
         """
@@ -179,15 +180,7 @@ class Collection:
     def _unindexed(self) -> Iterator[IndexEntry]:
         """The entries of WARCs without an index yet: our own from memory, another writer's from its records."""
         yield from self._entries
-        own = self._segment.name if self._segment else ""
-        for path in self.layout.open_warcs():
-            name = path.name.removesuffix(OPEN_SUFFIX)
-            if name == own:
-                continue
-            try:
-                yield from entries_of(path, name)
-            except (Damaged, FileNotFoundError):
-                continue  # its writer is in the middle of a record, or has just closed the file
+        yield from self._open_entries.entries(own=self._segment.name if self._segment else "")
 
     def _request_after(self, response: Record, warc: str, offset: int) -> bytes:
         try:

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from scraper import urls
 from scraper.archiver import records
-from scraper.archiver.layout import Layout, make_folder, replace_file, sync_folder, writing
-from scraper.archiver.members import Member, scan
+from scraper.archiver.layout import Layout, make_folder, replace_file, sync_folder, warc_name, writing
+from scraper.archiver.members import Damaged, Member, scan
 from scraper.archiver.records import Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
@@ -110,6 +110,33 @@ class Index:
                 continue  # merged into another meanwhile
         same = [entry for entry in found.values() if entry.url == href]
         return sorted(same, key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
+
+
+class OpenEntries:
+    """The entries of WARCs which another writer has not closed yet, read from their records once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._seen: dict[str, tuple[int, list[IndexEntry]]] = {}
+
+    def entries(self, own: str = "") -> Iterator[IndexEntry]:
+        """Those of every `.open` file but our own; the torn end of one is where its writer is at work."""
+        for path in self._layout.open_warcs():
+            name = warc_name(path)
+            if name != own:
+                yield from self._read_on(path, name)
+
+    def _read_on(self, path: Path, name: str) -> list[IndexEntry]:
+        end, entries = self._seen.get(name, (0, []))
+        try:
+            for member in scan(path, end):
+                if entry := entry_of_member(member, name):
+                    entries.append(entry)
+                end = member.offset + member.length
+        except (Damaged, FileNotFoundError):
+            pass
+        self._seen[name] = (end, entries)
+        return entries
 
 
 def _lines_from(file: BinaryIO, prefix: bytes, path: Path) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from scraper.archiver.layout import (
 )
 from scraper.archiver.members import pack
 from scraper.archiver.visits import Item, escaped
+from scraper.errors import ArchiveUnwritable
 from scraper.model import Location
 
 CONFORMS_TO = "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"
@@ -41,7 +42,12 @@ class Segment:
         self._synced = False
         self.info_id = ""
         warcinfo = _warcinfo(self.name, info, now)
-        self.append([Item(warcinfo)])
+        try:
+            self.append([Item(warcinfo)])
+        except ArchiveUnwritable:
+            os.close(self._descriptor)
+            self._path.unlink(missing_ok=True)  # nothing is in it
+            raise
         self.info_id = warcinfo.id
 
     def append(self, items: Sequence[Item]) -> list[Location]:

@@ -35,12 +35,12 @@ class Texts:
         captured_at: datetime,
         *,
         replaces_version: str | None = None,
-        durable: bool = False,
+        durable: bool = True,
     ) -> str:
         """Write both files; each is whole or not there. Gives their path without suffix, relative to the collection.
 
-        With `replaces_version` the files that are there are kept beside it as `….v<version>.…`. They can always be made
-        again from the WARC, so they are synced only where `durable` asks for it.
+        With `replaces_version` the files already there are kept as `….v<version>.…`. Without `durable` the new ones are
+        not synced: after a power failure they may have to be made again from the WARC.
         """
         stem = self.stem(url, captured_at)
         if replaces_version is not None:
