@@ -4,6 +4,7 @@ from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
 from scraper.archiver.history import Recorded, recorded
 from scraper.archiver.index import Index, IndexEntry
+from scraper.archiver.layout import collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, rebuild_index, recover
 from scraper.archiver.text import Page, Pages, Texts
@@ -21,6 +22,7 @@ __all__ = [
     "Recovery",
     "Texts",
     "check",
+    "collections",
     "rebuild_index",
     "recorded",
     "recover",

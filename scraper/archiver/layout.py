@@ -132,3 +132,8 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def collections(root: Path) -> list[str]:
+    """The names of the collections below an archive folder."""
+    return sorted(path.parent.name for path in (root / "collections").glob("*/archive") if path.is_dir())

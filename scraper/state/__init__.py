@@ -4,6 +4,6 @@ Rows are the commit mark: a visit is done when its row is committed, which happe
 """
 
 from scraper.state.file import FILE_NAME, StateFile
-from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, row_of, stamp
+from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, now, row_of, stamp
 
-__all__ = ["FILE_NAME", "StateFile", "TargetRow", "TextJob", "VisitRow", "moment", "row_of", "stamp"]
+__all__ = ["FILE_NAME", "StateFile", "TargetRow", "TextJob", "VisitRow", "moment", "now", "row_of", "stamp"]

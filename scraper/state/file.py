@@ -70,10 +70,28 @@ class StateFile:
                 raise
         return cls(path, db)
 
+    @classmethod
+    def copy_in_memory(cls, root: Path) -> StateFile:
+        """A copy that may be changed without a trace; an empty state where there is none yet."""
+        path = root / FILE_NAME
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        if path.exists():
+            with cls.open_for_reading(root) as original, translated(path):
+                original._db.backup(db)
+        with translated(path):
+            migrate(db, path)
+        return cls(path, db)
+
     def commit(self) -> None:
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Forget what is pending."""
+        with translated(self.path):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Commit, and leave one plain file behind, which readers on read-only media can open."""
@@ -114,6 +132,13 @@ class StateFile:
             "ON CONFLICT (path) DO UPDATE SET document = excluded.document",
             (path, digest),
         )
+        self._run("DELETE FROM troubles WHERE path = ?", (path,))
+
+    def note_trouble(self, path: str, sentence: str) -> bool:
+        """Keep what is wrong with a document; whether it was not known before."""
+        known = self._run("SELECT 1 FROM troubles WHERE path = ? AND sentence = ?", (path, sentence)).fetchone()
+        self._run("INSERT OR REPLACE INTO troubles VALUES (?, ?)", (path, sentence))
+        return known is None
 
     def add_document(
         self, document: Document, facts: str, judged: Iterable[tuple[Citation, str | None]], selection: str
@@ -169,6 +194,16 @@ class StateFile:
         )
         return [int(row[0]) for row in rows]
 
+    def count_later(self, digests: Iterable[str]) -> int:
+        """How many targets the documents want that are not settled: pending, deferred, failed or dead."""
+        self._note_run(digests)
+        row = self._run(
+            "SELECT count(DISTINCT t.id) FROM run_documents r JOIN documents d ON d.digest = r.digest "
+            "JOIN citations c ON c.document = d.id AND c.excluded IS NULL JOIN targets t ON t.id = c.target "
+            "WHERE t.state IN ('pending', 'deferred', 'failed', 'dead')"
+        ).fetchone()
+        return int(row[0])
+
     def _note_run(self, digests: Iterable[str]) -> None:
         self._run("CREATE TEMP TABLE IF NOT EXISTS run_documents (number INTEGER PRIMARY KEY, digest TEXT UNIQUE)")
         self._run("DELETE FROM run_documents")
@@ -192,22 +227,22 @@ class StateFile:
     def record(self, row: VisitRow) -> tuple[int, TargetRow | None]:
         """Add a visit and bring its target to its new state.
 
-        Gives the visit's number (0 if it was there already) and where its target stood before. A visit that is there already (same WARC and offset) is left as it is.
+        Gives the visit's number (0 if it was there already) and where its target stood before.
         """
         is_page = row.purpose is Purpose.PAGE
         target = self.target_id(row.href) if is_page else None
         before = self.target(row.href) if is_page else None
         cursor = self._run(
-            "INSERT OR IGNORE INTO visits (target, href, final_href, started_at, ended_at, state, reason, until,"
-            " detail, tries, status, mime, collection, warc, visit_offset, visit_length, page_warc, page_offset, page_length,"
-            " entity_sha256, held, text_path) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO visits (target, href, final_href, started_at, ended_at, captured_at, state, reason,"
+            " until, detail, tries, status, mime, collection, warc, visit_offset, visit_length, page_warc, page_offset,"
+            " page_length, entity_sha256, held, text_path) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             visit_values(row, target),
         )
         visit_id = int(cursor.lastrowid or 0) if cursor.rowcount else 0
         self._run(
             "INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT (collection, warc) "
             "DO UPDATE SET end_offset = max(end_offset, excluded.end_offset)",
-            (row.collection, row.visit.warc, row.end_offset),
+            (row.collection, row.visit.warc, row.visit.offset + row.visit.length),
         )
         if cursor.rowcount and row.held and row.entity_sha256:
             held = held_json(row.held)
@@ -248,13 +283,22 @@ class StateFile:
     def text_jobs(self) -> list[TextJob]:
         """Committed captures whose text is missing."""
         rows = self._run(
-            "SELECT id, href, final_href, started_at, collection, page_warc, page_offset, page_length FROM visits "
+            "SELECT id, href, final_href, captured_at, collection, page_warc, page_offset, page_length FROM visits "
             "WHERE text_path IS NULL AND page_offset IS NOT NULL ORDER BY id"
         )
         return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in rows]
 
     def set_text(self, visit_id: int, text_path: str, title: str | None) -> None:
         self._run("UPDATE visits SET text_path = ?, title = ? WHERE id = ?", (text_path, title, visit_id))
+
+    def forget_visits(self) -> None:
+        """Before they are read again from the WARCs: every target is pending, documents and hosts stay."""
+        self._run(
+            "UPDATE targets SET state = 'pending', reason = '', due_at = NULL, failures = 0, visited_at = NULL, "
+            "good = NULL"
+        )
+        for table in ("visits", "payloads", "segments"):
+            self._run(f"DELETE FROM {table}")
 
     # ------------------------------------------------------------------ hosts
 
@@ -289,6 +333,30 @@ class StateFile:
             return None
         outcome = outcome_of(row[0], row[1], row[2])
         return TargetRow(href, outcome, moment(row[3]), row[5], row[4])
+
+    def visits(self) -> Iterator[dict[str, Any]]:
+        """Every visit of a page, oldest first."""
+        return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY started_at, id"))
+
+    def locations(self) -> Iterator[tuple[str, Location]]:
+        """Every record that a row points at, with its collection."""
+        for row in self.query("SELECT * FROM visits"):
+            yield row["collection"], Location(row["warc"], row["visit_offset"], row["visit_length"])
+            if row["page_offset"] is not None:
+                yield row["collection"], Location(row["page_warc"], row["page_offset"], row["page_length"])
+
+    def text_paths(self) -> Iterator[str]:
+        """Every text that was made, relative to the archive's folder, without suffix."""
+        for row in self.query("SELECT DISTINCT collection, text_path FROM visits WHERE text_path > ''"):
+            yield f"collections/{row['collection']}/{row['text_path']}"
+
+    def prove_sound(self) -> None:
+        """Raises `IntegrityError` when SQLite finds the file damaged."""
+        found = next(self.query("PRAGMA quick_check(1)"))[0]
+        if found != "ok":
+            raise IntegrityError(
+                f"{self.path}: the state file is damaged ({found}); `scraper rebuild` makes it again from the WARCs"
+            )
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
         """Rows of a SELECT by column name, for the reports."""

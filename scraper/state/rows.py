@@ -16,8 +16,7 @@ BACKOFF_DAYS_MAX = 30
 class VisitRow:
     """What the state keeps of a visit, made from a capture just archived or from the WARC's own records.
 
-    `page` is the response or revisit record that decided the outcome, `visit` the metadata record that ends the visit,
-    `end_offset` the commit mark in `visit.warc`.
+    `page` is the response or revisit record that decided the outcome, `visit` the metadata record that ends the visit.
     """
 
     href: str
@@ -30,7 +29,7 @@ class VisitRow:
     purpose: Purpose
     collection: str
     visit: Location
-    end_offset: int
+    captured_at: datetime  # when the page itself was asked for, after redirects and retries
     page: Location | None = None
     status: int | None = None
     mime: str | None = None
@@ -66,6 +65,11 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def now() -> datetime:
+    """This instant, UTC."""
+    return datetime.now(UTC)
+
+
 def moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -93,6 +97,7 @@ def visit_values(row: VisitRow, target: int | None) -> tuple[Any, ...]:
         row.final_href,
         stamp(row.started_at),
         stamp(row.ended_at),
+        stamp(row.captured_at),
         row.outcome.state,
         row.outcome.reason,
         row.outcome.until and stamp(row.outcome.until),
@@ -130,9 +135,7 @@ def held_of(text: str | None) -> Held | None:
     return Held(href, at(captured_at), payload_digest, entity_sha256, etag, last_modified)
 
 
-def row_of(
-    capture: Capture, collection: str, visit: Location, end_offset: int, page: Location | None, held: Held | None
-) -> VisitRow:
+def row_of(capture: Capture, collection: str, visit: Location, page: Location | None, held: Held | None) -> VisitRow:
     """The row of a capture that was just archived."""
     exchange = capture.page
     mime = exchange.header("content-type") if exchange else None
@@ -147,7 +150,7 @@ def row_of(
         purpose=capture.purpose,
         collection=collection,
         visit=visit,
-        end_offset=end_offset,
+        captured_at=exchange.started_at if exchange else capture.started_at,
         page=page,
         status=exchange.status if exchange else None,
         mime=mime.partition(";")[0].strip().lower() if mime else None,

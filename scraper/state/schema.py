@@ -25,6 +25,10 @@ MIGRATIONS = (
         document INTEGER NOT NULL REFERENCES documents
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX places_by_document ON places (document);
+    CREATE TABLE troubles (               -- documents which cannot be read: told once, not every night
+        path TEXT PRIMARY KEY,
+        sentence TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE targets (
         id INTEGER PRIMARY KEY,
         href TEXT NOT NULL UNIQUE,
@@ -54,6 +58,7 @@ MIGRATIONS = (
         final_href TEXT NOT NULL,
         started_at TEXT NOT NULL,
         ended_at TEXT NOT NULL,
+        captured_at TEXT NOT NULL,        -- when the page itself was asked for
         state TEXT NOT NULL,
         reason TEXT NOT NULL,
         until TEXT,

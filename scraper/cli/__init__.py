@@ -1,0 +1,49 @@
+"""Verbs: each is one call into the house, what it prints, and its exit code. The rest is imported when a verb runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from scraper import __version__
+from scraper.cli.archive import check, export, rebuild, show, status, urls
+from scraper.cli.console import Console
+from scraper.cli.visit import demo, fetch, run
+from scraper.errors import ScraperError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="scraper", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep the web pages that documents cite: the exact HTTP exchange as WARC, the article as clean text."""
+
+
+for verb in (run, fetch, urls, show, status, check, rebuild, export, demo):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """The console script: no traceback for what a user, a server or a disk can cause; a bug is loud."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        return int(cli.main(standalone_mode=False, prog_name="scraper") or 0)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "scraper"
+        Console().error(f"{error.format_message()} (see `{where} --help`)")
+        return 2
+    except ScraperError as error:
+        Console().error(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone: nothing is wrong. Python must not complain at its exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

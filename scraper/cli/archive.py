@@ -1,0 +1,174 @@
+"""The verbs that work on documents and the archive alone: no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scraper.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from scraper.report import Ledger, Shown
+
+
+@click.command()
+@click.argument("documents", metavar="DOCUMENT...", nargs=-1, required=True)
+@common_options
+def urls(documents: tuple[str, ...], common: Common) -> int:
+    """List every URL of documents: line, role, normal form, and whether it would be fetched."""
+    from scraper import pipeline
+
+    listing = pipeline.list_urls(documents, common.settings())
+    for item in listing.rows:
+        if common.as_json:
+            common.console.record(item)
+        else:
+            mark = "fetch" if item["fetch"] else f"excluded({item['excluded']})"
+            place = f"{item['document']}:{item['line']}"
+            common.console.result(f"{mark:<20} {item['role']:<9} {place}  {item['target'] or item['url']}")
+    for sentence in listing.troubles:
+        common.console.error(sentence)
+    for place in listing.without_url:
+        common.console.info(f"{place}: cites no URL")
+    return 2 if listing.troubles else 0
+
+
+@click.command()
+@click.argument("url", metavar="URL")
+@common_options
+def show(url: str, common: Common) -> int:
+    """Print what is held of a URL: cleaned text, fields, and where the capture lies."""
+    from scraper import report
+    from scraper.state import StateFile
+
+    root = common.root(common.settings())
+    with StateFile.open_for_reading(root) as state:
+        shown = report.show(state, root, url)
+    if common.as_json:
+        common.console.record(report.as_fields(shown))
+    else:
+        common.console.result(_shown_for_people(shown, str(root)))
+    return 0
+
+
+def _shown_for_people(shown: Shown, root: str) -> str:
+    parts = [shown.markdown.rstrip(), ""] if shown.markdown else []
+    parts += [f"{name:<12} {value}" for name, value in _facts(shown, root)]
+    return "\n".join(parts)
+
+
+def _facts(shown: Shown, root: str) -> list[tuple[str, Any]]:
+    from scraper import report
+
+    rows: list[tuple[str, Any]] = [("url", shown.href)]
+    rows += [(name, f"{value}   ({source})" if source else value) for name, value, source in report.fields(shown)]
+    if capture := shown.capture:
+        warc = f"{root}/collections/{capture['collection']}/archive/{capture['page_warc']}"
+        rows += [
+            (
+                "captured",
+                f"{capture['captured_at'][:19]}Z  status {capture['status']}  {capture['mime'] or ''}".rstrip(),
+            ),
+            ("final url", capture["final_href"]),
+            ("warc", f"{warc}  offset {capture['page_offset']}  length {capture['page_length']}"),
+        ]
+        if capture["text_path"]:
+            rows.append(("text", f"{root}/collections/{capture['collection']}/{capture['text_path']}.md and .json"))
+    last = shown.last_visit
+    detail = f": {last['detail']}" if last.get("detail") else ""
+    rows.append(
+        ("last visit", f"{last['started_at'][:19]}Z  {last['outcome']}{detail}" if "started_at" in last else "none")
+    )
+    rows += [("cited by", f"{row['path']}:{row['line']} ({row['role']})") for row in shown.cited_by]
+    return rows
+
+
+@click.command()
+@common_options
+def status(common: Common) -> int:
+    """Print the ledger: every citation in exactly one state, and the sums.
+
+    With --verbose every citation is listed, with --json each is a line and the sums are the last.
+    """
+    from scraper import report
+    from scraper.cli.console import Level
+    from scraper.state import StateFile
+
+    root = common.root(common.settings())
+    with StateFile.open_for_reading(root) as state:
+        ledger = report.ledger(state)
+        every = common.as_json or common.console.level is Level.VERBOSE
+        for row in report.citations(state):
+            if common.as_json:
+                common.console.record(row)
+            elif every or row["state"] in ("failed", "dead", "deferred"):
+                note = f"  (held since {row['captured_at'][:10]})" if row["captured_at"] else ""
+                common.console.result(f"{row['shown']:<26} {row['href'] or row['url']}{note}")
+    if common.as_json:
+        common.console.record({"ledger": ledger.as_fields()})
+    else:
+        common.console.result(_ledger_for_people(ledger))
+    return 0 if ledger.agrees else 5
+
+
+def _ledger_for_people(ledger: Ledger) -> str:
+    lines = []
+    for state, count in ledger.by_state.items():
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(ledger.by_reason[state].items()) if reason)
+        lines.append(f"{state:<10} {count:>7}" + (f"   {reasons}" if reasons else ""))
+    proof = "the sums agree" if ledger.agrees else "THE SUMS DO NOT AGREE: run `scraper check`"
+    lines.append(f"{'citations':<10} {ledger.citations:>7}   {proof}")
+    lines.append(f"{ledger.documents} documents, {ledger.targets} targets, {ledger.captures_held} of them held")
+    return "\n".join(lines)
+
+
+@click.command()
+@common_options
+def check(common: Common) -> int:
+    """Prove that the archive is whole: every record, digest, index line and state row."""
+    from scraper import pipeline
+
+    settings = common.settings()
+    found = 0
+    for sentence in pipeline.check(common.root(settings)):
+        found += 1
+        if common.as_json:
+            common.console.record({"problem": sentence})
+        else:
+            common.console.result(sentence)
+    common.console.info("the archive is whole" if not found else f"{found} problems")
+    return 5 if found else 0
+
+
+@click.command()
+@common_options
+def rebuild(common: Common) -> int:
+    """Make index, state and text again from the WARCs alone."""
+    from scraper import pipeline
+    from scraper.cli.visit import listening, stoppable
+
+    settings = common.settings()
+    with stoppable(common.console) as stop, listening(common) as listener:
+        visits = pipeline.rebuild(common.root(settings), settings, listener, stop)
+    if stop.signal_number is not None:
+        return 128 + stop.signal_number
+    common.console.info(f"{visits} visits read from the WARCs")
+    return 0
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="What the rows look like.")
+@click.option("--output", metavar="FILE", help="Where to write (default: standard output).")
+@common_options
+def export(form: str, output: str | None, common: Common) -> int:
+    """Write one row per capture: url, final_url, time, status, outcome, title, ..., text."""
+    from scraper import exchange
+    from scraper.state import StateFile
+
+    root = common.root(common.settings())
+    with StateFile.open_for_reading(root) as state:
+        rows = exchange.rows(state, root)
+        count = exchange.write(rows, form, output)
+    common.console.info(f"{count} captures exported")
+    return 0

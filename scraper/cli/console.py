@@ -1,0 +1,121 @@
+"""What is said on the standard streams: results on stdout, the log on stderr, nothing raw from pages or URLs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, Self, TextIO
+
+from scraper import printable
+
+
+class Level(IntEnum):
+    """How much is logged: `--quiet`, nothing said, `--verbose`."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+@dataclass(slots=True)
+class Console:
+    """Log lines for people on a terminal, JSON lines elsewhere; quiet on success when nobody looks."""
+
+    level: Level = Level.NORMAL
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    bar: Progress | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.err.isatty()
+
+    @property
+    def wants_progress(self) -> bool:
+        return self.is_terminal and self.level > Level.QUIET
+
+    def result(self, text: str) -> None:
+        """A result for people; line breaks stay, control characters do not."""
+        self._write(self.out, printable.block(text))
+
+    def record(self, fields: dict[str, Any]) -> None:
+        """A result for programs: one line of JSON, in ASCII, so that no terminal can be harmed."""
+        self._write(self.out, json.dumps(fields, default=str))
+
+    def error(self, sentence: str, **fields: Any) -> None:
+        """Something went wrong: always said."""
+        self._log("error", sentence, fields)
+
+    def trouble(self, sentence: str, **fields: Any) -> None:
+        """New trouble with a page or a document: said unless `--quiet`."""
+        if self.level >= Level.NORMAL:
+            self._log("warning", sentence, fields)
+
+    def info(self, sentence: str, **fields: Any) -> None:
+        """Said to people on a terminal, and to all with `--verbose`."""
+        if self.level >= (Level.NORMAL if self.is_terminal else Level.VERBOSE):
+            self._log("info", sentence, fields)
+
+    def detail(self, sentence: str, **fields: Any) -> None:
+        """Said only with `--verbose`."""
+        if self.level >= Level.VERBOSE:
+            self._log("info", sentence, fields)
+
+    def _log(self, level: str, sentence: str, fields: dict[str, Any]) -> None:
+        if self.is_terminal:
+            prefix = "" if level == "info" else f"{level}: "
+            with_bar = self.bar
+            if with_bar is not None:
+                with_bar.above(printable.line(prefix + sentence))
+                return
+            self._write(self.err, printable.line(prefix + sentence))
+            return
+        time_stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._write(
+            self.err, json.dumps({"time": time_stamp, "level": level, "message": sentence, **fields}, default=str)
+        )
+
+    @staticmethod
+    def _write(stream: TextIO, text: str) -> None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+
+
+class Progress:
+    """A bar with counts and what is being waited for, on a terminal only."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._console = console
+        self._bar = RichProgress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=RichConsole(file=console.err, markup=False, highlight=False),
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._console.bar = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._console.bar = None
+        self._bar.stop()
+
+    def above(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, done: int, total: int, waiting: str) -> None:
+        self._bar.update(self._task, completed=done, total=total, description=printable.line(waiting))

@@ -1,0 +1,167 @@
+"""The verbs that go out to the network, or would."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from scraper.cli.console import Console, Progress
+from scraper.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from scraper.pipeline import Listener, Stop, Summary, VisitResult
+
+
+@click.command()
+@click.argument("documents", metavar="[DOCUMENT]...", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched and when; no network, nothing written.")
+@common_options
+def run(documents: tuple[str, ...], dry_run: bool, common: Common) -> int:
+    """Fetch what the documents cite and is due: cron's command.
+
+    DOCUMENTs are files, folders, globs or - (standard input); without any, those of the settings.
+    """
+    from scraper import pipeline
+
+    settings = common.settings()
+    root = common.root(settings)
+    console = common.console
+    if dry_run:
+        return _dry_run(common, documents)
+    with stoppable(console) as stop, listening(common) as listener:
+        summary = pipeline.run(root, settings, documents, listener, stop)
+    if summary.ingested is not None:
+        for _, sentence, is_new in summary.ingested.troubles:
+            (console.trouble if is_new else console.detail)(sentence)
+        for place in summary.ingested.without_url:
+            console.info(f"{place}: cites no URL; nothing to fetch")
+    _say_summary(console, summary, common)
+    return summary.exit_code
+
+
+@click.command()
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@common_options
+def fetch(urls: tuple[str, ...], common: Common) -> int:
+    """Archive URLs now, due or not, and print their cleaned text."""
+    from scraper import pipeline
+
+    settings = common.settings()
+    root = common.root(settings)
+    targets = pipeline.targets_of(urls)
+    with stoppable(common.console) as stop, listening(common) as listener:
+        summary = pipeline.fetch(root, settings, targets, listener, stop)
+    _print_fetched(common, root, [target.href for target in targets])
+    return summary.exit_code_of_all
+
+
+@click.command()
+@common_options
+def demo(common: Common) -> int:
+    """Do the whole job offline, on a stand-in web on loopback."""
+    from scraper import demo as stand_in
+
+    archive = Path(common.archive).expanduser() if common.archive else None
+    with stoppable(common.console) as stop:
+        return stand_in.run(common.settings(), archive, common.console.result, stop)
+
+
+# -------------------------------------------------------------------- helpers
+
+
+@contextmanager
+def stoppable(console: Console) -> Iterator[Stop]:
+    """The first SIGTERM or SIGINT asks for a clean stop; the second ends the process at once."""
+    from scraper.pipeline import Stop
+
+    stop = Stop()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.requested():
+            os._exit(128 + number)
+        stop.request(number)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stop.requested():
+        console.info("stopped; what is left is due at the next run")
+
+
+@contextmanager
+def listening(common: Common) -> Iterator[Listener]:
+    """Tell of each visit as the log level wants it; on a terminal, with a progress bar."""
+    from scraper.pipeline import Listener
+
+    console = common.console
+
+    def on_visit(result: VisitResult) -> None:
+        sentence = visit_sentence(result)
+        fields = {"url": result.target.href, "outcome": str(result.outcome)}
+        if result.new_trouble:
+            console.trouble(sentence, **fields)
+        else:
+            console.detail(sentence, **fields)
+
+    if not console.wants_progress:
+        yield Listener(visit=on_visit, note=console.info)
+        return
+    with Progress(console) as bar:
+        yield Listener(visit=on_visit, progress=bar.show, note=console.info)
+
+
+def visit_sentence(result: VisitResult) -> str:
+    """`failed(timeout) https://…: the server did not answer within 60 s`."""
+    redirected = f" -> {result.final.href}" if result.final.href != result.target.href else ""
+    detail = f": {result.detail}" if result.detail else ""
+    return f"{result.outcome} {result.target.href}{redirected}{detail}"
+
+
+def _say_summary(console: Console, summary: Summary, common: Common) -> None:
+    counts = {str(state): count for state, count in summary.tally.by_state.items()}
+    if common.as_json:
+        console.record({"due": summary.due, "visits": summary.tally.visits, **counts})
+    shown = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing was due"
+    console.info(f"{summary.tally.visits} of {summary.due} due pages visited: {shown}")
+
+
+def _print_fetched(common: Common, root: Path, hrefs: list[str]) -> None:
+    from scraper import report
+    from scraper.state import StateFile
+
+    console = common.console
+    with StateFile.open_for_reading(root) as state:
+        for href in dict.fromkeys(hrefs):
+            shown = report.show(state, root, href)
+            if common.as_json:
+                console.record(report.as_fields(shown))
+            elif shown.is_good and shown.markdown is not None:
+                console.result(shown.markdown)
+            else:
+                console.error(f"{href}: {shown.last_visit['outcome']} {shown.last_visit.get('detail', '')}".rstrip())
+
+
+def _dry_run(common: Common, documents: tuple[str, ...]) -> int:
+    from scraper import pipeline
+
+    settings = common.settings()
+    plan = pipeline.plan(common.root(settings), settings, documents)
+    for item in plan.visits:
+        if common.as_json:
+            common.console.record({"url": item.href, "at": item.at, "host": item.host})
+        else:
+            common.console.result(f"{item.at:%Y-%m-%dT%H:%M:%SZ}  {item.href}")
+    for _, sentence, _is_new in plan.troubles:
+        common.console.trouble(sentence)
+    common.console.info(f"{len(plan.visits)} pages are due; {plan.later} are to be tried again later")
+    return 2 if plan.troubles else 0

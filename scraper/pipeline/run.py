@@ -1,0 +1,194 @@
+"""One run over the network: captures come in, records go to the WARC, rows to the state, texts to their files.
+
+The order of a commit: record members written -> fdatasync (grouped) -> state rows -> derived files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from scraper import __version__, archiver
+from scraper.fetcher import Fetched, Fetcher, user_agent
+from scraper.model import Capture, Purpose, State, Visit
+from scraper.pipeline.session import Listener, Session, VisitResult
+from scraper.pipeline.texts import TextMade, Texts
+from scraper.settings import load_site_rules
+from scraper.state import TargetRow, TextJob, VisitRow, row_of
+
+TROUBLE = (State.FAILED, State.DEAD)
+
+
+@dataclass(slots=True)
+class Stop:
+    """The wish to stop early; the first signal sets it, and whoever waits is woken."""
+
+    signal_number: int | None = None
+    wake: Callable[[], object] | None = None
+
+    def request(self, number: int) -> None:
+        self.signal_number = number
+        if self.wake is not None:
+            self.wake()
+
+    def requested(self) -> bool:
+        return self.signal_number is not None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the visits of a run came to."""
+
+    visits: int = 0
+    answered: int = 0
+    new_troubles: int = 0
+    by_state: dict[State, int] = field(default_factory=dict)
+
+    def add(self, result: VisitResult) -> None:
+        self.visits += 1
+        self.answered += result.answered
+        self.new_troubles += result.new_trouble
+        self.by_state[result.outcome.state] = self.by_state.get(result.outcome.state, 0) + 1
+
+
+class Run:
+    """The open archive of one run, and what is on its way into it."""
+
+    def __init__(self, session: Session, listener: Listener) -> None:
+        self._settings = session.settings
+        self._state = session.state
+        self._collection = session.collection
+        rules = load_site_rules(Path(session.settings.sites))
+        self._texts = Texts(session.root, session.settings, rules, self.text_made)
+        self._listener = listener
+        self._uncommitted: list[tuple[VisitResult | None, TextJob | None]] = []
+        self._new_pages: list[archiver.Page] = []
+        self._pages = archiver.Pages(session.root, session.settings.collection)
+        self._due = 0
+        self.tally = Tally()
+
+    async def fetch(self, visits: Iterable[Visit], due: int, stop: Stop) -> None:
+        """Visit them all; returns early when a stop is requested."""
+        self._due = due
+        agent = user_agent(__version__, self._settings.contact)
+        fetcher = Fetcher(self._settings.fetch, agent, self._state.memory)
+        loop = asyncio.get_running_loop()
+        stop.wake = lambda: loop.call_soon_threadsafe(fetcher.stop)
+        if stop.requested():
+            return
+        ticking = asyncio.create_task(self._tick(fetcher))
+        try:
+            await self._until_first_fault(fetcher.run(visits, self._keep), ticking)
+        finally:
+            ticking.cancel()
+            stop.wake = None
+        self.flush()
+
+    @staticmethod
+    async def _until_first_fault(fetching: object, ticking: asyncio.Task[None]) -> None:
+        main = asyncio.ensure_future(fetching)  # type: ignore[call-overload]
+        done, _ = await asyncio.wait({main, ticking}, return_when=asyncio.FIRST_COMPLETED)
+        if ticking in done:  # it ends only by an exception
+            main.cancel()
+            await asyncio.gather(main, return_exceptions=True)
+            ticking.result()
+        await main
+
+    async def _tick(self, fetcher: Fetcher) -> None:
+        while True:
+            await asyncio.sleep(self._settings.warc.sync_seconds or 1.0)
+            self.flush()
+            self._listener.progress(self.tally.visits, self._due, str(fetcher.progress()))
+
+    async def _keep(self, fetched: Fetched) -> None:
+        kept = self._collection.append(
+            fetched.capture,
+            via=fetched.visit.via,
+            held=fetched.visit.held,
+            known=partial(self._state.payload, self._settings.collection),
+        )
+        # A page that comes back with the very bytes we hold of it is unchanged: the archive says so.
+        capture = replace(fetched.capture, outcome=kept.outcome)
+        row = row_of(capture, self._settings.collection, kept.visit, kept.page, kept.held)
+        visit_id, before = self._state.record(row)
+        for memory in fetched.hosts:
+            self._state.remember(memory)
+        self._uncommitted.append((result_of(capture, before), text_job(visit_id, row)))
+        if self._settings.warc.sync_seconds == 0:
+            self.flush()
+
+    async def only_texts(self, stop: Stop) -> None:
+        """Make the texts that are missing, and nothing else."""
+        try:
+            self.make_missing_texts()
+            await self.finish_texts(stop)
+        finally:
+            self.close()
+
+    def flush(self) -> None:
+        """Make durable what was appended, then tell of it and have its texts made."""
+        group, self._uncommitted = self._uncommitted, []
+        pages, self._new_pages = self._new_pages, []
+        self._collection.sync()
+        self._pages.append(pages)
+        self._state.commit()
+        for result, _ in group:
+            if result is not None:
+                self.tally.add(result)
+                self._listener.visit(result)
+        for _, job in group:
+            if job is not None:
+                self._texts.submit(job)
+
+    async def finish_texts(self, stop: Stop) -> None:
+        """Wait for the texts that are still being made; a stop gives them up, the next run makes them."""
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        stop.wake = lambda: loop.call_soon_threadsafe(stopping.set)
+        draining, waiting = asyncio.create_task(self._texts.drain()), asyncio.create_task(stopping.wait())
+        await asyncio.wait({draining, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        stop.wake = None
+        waiting.cancel()
+        if draining.done():
+            draining.result()
+        draining.cancel()
+        self.flush()
+
+    def close(self) -> None:
+        """Give up the texts that are still being made."""
+        self._texts.abandon()
+
+    def text_made(self, made: TextMade) -> None:
+        """Note a text: the state knows it from now on, pages.jsonl lists it with the next flush."""
+        self._state.set_text(made.job.visit_id, made.path, made.title)
+        self._new_pages.append(archiver.Page(made.job.final_href, made.job.captured_at, made.title, made.status))
+
+    def make_missing_texts(self) -> None:
+        """Texts of committed captures which an earlier run could not make any more."""
+        for job in self._state.text_jobs():
+            self._texts.submit(job)
+
+
+def result_of(capture: Capture, before: TargetRow | None) -> VisitResult | None:
+    """What the user is told of a visit; nothing of robots.txt."""
+    if capture.purpose is not Purpose.PAGE:
+        return None
+    was_known = before is not None and before.outcome.state is capture.outcome.state
+    return VisitResult(
+        capture.target,
+        capture.final,
+        capture.outcome,
+        capture.detail,
+        new_trouble=capture.outcome.state in TROUBLE and not was_known,
+        answered=any(exchange.status for exchange in capture.exchanges),
+    )
+
+
+def text_job(visit_id: int, row: VisitRow) -> TextJob | None:
+    """The text to be made of a visit: of captured pages only."""
+    if not visit_id or row.purpose is not Purpose.PAGE or row.outcome.state is not State.CAPTURED or row.page is None:
+        return None
+    return TextJob(visit_id, row.href, row.final_href, row.captured_at, row.collection, row.page)

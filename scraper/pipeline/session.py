@@ -1,0 +1,138 @@
+"""The archive opened for one run: lock, state, collection; what a crash left behind is mended first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scraper import __version__, archiver
+from scraper.errors import ScraperError
+from scraper.fetcher import user_agent
+from scraper.model import Outcome, Target
+from scraper.settings import MIB, Settings
+from scraper.state import StateFile, VisitRow
+
+
+@dataclass(frozen=True, slots=True)
+class VisitResult:
+    """One finished visit as told to the user. `new_trouble`: it went wrong, and its last visit had not."""
+
+    target: Target
+    final: Target
+    outcome: Outcome
+    detail: str
+    new_trouble: bool
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told what happens: each finished visit, and now and then how far the run is."""
+
+    visit: Callable[[VisitResult], None] = lambda _: None
+    progress: Callable[[int, int, str], None] = lambda _done, _total, _waiting: None
+    note: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The open archive of one run."""
+
+    root: Path
+    settings: Settings
+    state: StateFile
+    collection: archiver.Collection
+
+
+@contextmanager
+def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Session]:
+    """Lock the archive, mend it, and close it whole at the end.
+
+    When the body raises, what was appended stays: it is sealed if the disk allows, else the next start does it.
+    """
+    with archiver.Lock(root):
+        state = StateFile.open(root)
+        try:
+            adopt_leftovers(root, settings.collection, state, listener)
+        except BaseException:
+            state.abandon()
+            raise
+        collection = archiver.Collection(
+            root, settings.collection, info=warcinfo(settings), segment_bytes=settings.warc.segment_mib * MIB
+        )
+        try:
+            yield Session(root, settings, state, collection)
+        except BaseException:
+            _salvage(state, collection)
+            raise
+        _close(state, collection)
+
+
+def _close(state: StateFile, collection: archiver.Collection) -> None:
+    """Commit first, seal after: a sealed WARC holds nothing that the state does not know."""
+    collection.sync()
+    state.commit()
+    collection.close()
+    state.close()
+
+
+def _salvage(state: StateFile, collection: archiver.Collection) -> None:
+    """After a fault: keep what is whole. If even that cannot be written, the next start adopts it from the WARC."""
+    try:
+        _close(state, collection)
+    except ScraperError:
+        collection.abandon()
+        state.abandon()
+
+
+def adopt_leftovers(root: Path, collection: str, state: StateFile, listener: Listener) -> None:
+    """Take in what a crash left beyond the commit mark; torn bytes are in quarantine."""
+    recovery = archiver.recover(root, collection, state.marks(collection))
+    for recorded in recovery.adopted:
+        state.record(row_of_recorded(recorded, collection))
+    state.commit()
+    if recovery.adopted:
+        listener.note(f"adopted {len(recovery.adopted)} visits which an interrupted run had archived")
+    for path in recovery.quarantined:
+        listener.note(f"{path}: torn bytes of an interrupted run were moved here")
+
+
+def row_of_recorded(recorded: archiver.Recorded, collection: str) -> VisitRow:
+    """The state's row of a visit as the WARC itself tells it."""
+    kept = recorded.kept
+    return VisitRow(
+        href=recorded.target.href,
+        final_href=recorded.final.href,
+        started_at=recorded.started_at,
+        ended_at=recorded.ended_at,
+        outcome=recorded.outcome,
+        tries=recorded.tries,
+        detail=recorded.detail,
+        purpose=recorded.purpose,
+        collection=collection,
+        visit=kept.visit,
+        captured_at=recorded.captured_at or recorded.started_at,
+        page=kept.page,
+        status=recorded.status,
+        mime=recorded.mime,
+        entity_sha256=kept.held.entity_sha256 if kept.held else None,
+        held=kept.held,
+    )
+
+
+def warcinfo(settings: Settings) -> dict[str, str]:
+    """What each WARC says of how it was made: settings without secrets."""
+    fetch = settings.fetch
+    return {
+        "software": f"scraper/{__version__}",
+        "format": "WARC File Format 1.1",
+        "http-header-user-agent": user_agent(__version__, settings.contact),
+        "robots": "obeyed (RFC 9309)" if fetch.robots == "obey" else "ignored",
+        "operator": settings.contact,
+        "settings": (
+            f"delay_seconds={fetch.delay_seconds:g} max_tries={fetch.max_tries} max_redirects={fetch.max_redirects} "
+            f"deadline_seconds={fetch.deadline_seconds:g} max_wire_mib={fetch.max_wire_mib} recheck={fetch.recheck}"
+        ),
+    }

@@ -1,0 +1,100 @@
+"""Where documents are: files, folders, globs and standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scraper.errors import UsageError
+
+STDIN = "-"
+MAX_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document's place; `named` when the user named this very file, and so wants to hear of it."""
+
+    path: Path | None  # None: standard input
+    named: bool
+
+    @property
+    def label(self) -> str:
+        """The place as text: absolute, safe to store."""
+        if self.path is None:
+            return STDIN
+        return os.fsencode(self.path.absolute()).decode("utf-8", "backslashreplace")
+
+    @property
+    def shown(self) -> str:
+        """The place as the user named it."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace") if self.path else STDIN
+
+    @property
+    def name(self) -> str:
+        return self.path.name if self.path else ""
+
+    def read(self) -> bytes:
+        """The document's bytes. Raises `UsageError` when they cannot be had."""
+        try:
+            if self.path is None:
+                data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            else:
+                with self.path.open("rb") as file:
+                    data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise UsageError(f"{self.label}: cannot be read: {error.strerror}") from error
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{self.label}: larger than {MAX_BYTES >> 20} MiB; split it")
+        return data
+
+
+def find(named: Sequence[str], suffixes: Collection[str]) -> Iterator[Source]:
+    """The documents behind file names, folders (searched for known suffixes), globs and `-`.
+
+    Raises `UsageError` for a name behind which there is nothing.
+    """
+    for name in named:
+        path = Path(name).expanduser()
+        if name == STDIN:
+            yield Source(None, named=True)
+        elif path.is_dir():
+            yield from _in_folder(path, suffixes)
+        elif path.exists():
+            yield Source(path, named=True)
+        else:
+            yield from _matching(name, suffixes)
+
+
+def _in_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Source]:
+    found = 0
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and _has_suffix(name, suffixes):
+                found += 1
+                yield Source(Path(parent, name), named=False)
+    if not found:
+        raise UsageError(f"{folder}: no documents in this folder; known suffixes: {' '.join(sorted(suffixes))}")
+
+
+def _has_suffix(name: str, suffixes: Collection[str]) -> bool:
+    lowered = name.lower().removesuffix(".gz")
+    return any(lowered.endswith(suffix) for suffix in suffixes if not suffix.endswith(".gz"))
+
+
+def _matching(pattern: str, suffixes: Collection[str]) -> Iterator[Source]:
+    # glob, not Path.glob: the pattern may be absolute.
+    paths = sorted(glob.iglob(str(Path(pattern).expanduser()), recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
+    if not paths:
+        what = "matches no file" if glob.has_magic(pattern) else "no such file or folder"
+        raise UsageError(f"{pattern}: {what}; name a file, a folder, a glob or - for standard input")
+    for path in map(Path, paths):
+        if path.is_dir():
+            yield from _in_folder(path, suffixes)
+        else:
+            yield Source(path, named=False)

@@ -1,0 +1,87 @@
+"""Keeping the archive whole: prove it, or make what is derived again from the WARCs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from scraper import archiver
+from scraper.errors import IntegrityError
+from scraper.model import Location
+from scraper.pipeline.run import Run, Stop
+from scraper.pipeline.session import Listener, opened, row_of_recorded
+from scraper.settings import Settings
+from scraper.state import FILE_NAME, StateFile, now
+
+
+def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> int:
+    """Make index, state and text again from the WARCs; gives the number of visits read.
+
+    Documents and citations stay if the state file is sound; a damaged one is set aside, and the documents return with
+    the next run. A rebuild that is stopped is simply done again.
+    """
+    with archiver.Lock(root):
+        _set_aside_if_damaged(root, listener)
+    with opened(root, settings, listener) as session:
+        count = 0
+        session.state.forget_visits()
+        for name in archiver.collections(root):
+            archiver.rebuild_index(root, name)
+            archiver.Pages(root, name).rewrite(())
+            for recorded in archiver.recorded(root, name):
+                session.state.record(row_of_recorded(recorded, name))
+                count += 1
+                if stop.requested():
+                    session.state.roll_back()
+                    return count
+        session.state.commit()
+        job = Run(session, listener)
+        asyncio.run(job.only_texts(stop))
+    return count
+
+
+def _set_aside_if_damaged(root: Path, listener: Listener) -> None:
+    path = root / FILE_NAME
+    try:
+        with closing(StateFile.open(root)) as state:
+            state.prove_sound()
+    except IntegrityError as error:
+        aside = path.with_name(f"{FILE_NAME}.damaged-{now():%Y%m%d%H%M%S}")
+        path.rename(aside)
+        for side_file in (path.with_name(f"{FILE_NAME}-wal"), path.with_name(f"{FILE_NAME}-shm")):
+            if side_file.exists():
+                side_file.rename(f"{aside}{side_file.name.removeprefix(FILE_NAME)}")
+        listener.note(f"{error}; set aside as {aside.name}; documents and citations return with the next run")
+
+
+def check(root: Path) -> Iterator[str]:
+    """Every fault of the archive, one sentence each; nothing is changed.
+
+    Raises `IntegrityError` when there is no archive at all.
+    """
+    if not root.is_dir():
+        raise IntegrityError(f"{root}: there is no archive here; name one with --archive")
+    rows: list[tuple[str, Location]] = []
+    try:
+        with StateFile.open_for_reading(root) as state:
+            state.prove_sound()
+            rows = list(state.locations())
+            yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
+    except IntegrityError as error:
+        yield str(error)
+    names = archiver.collections(root)
+    for name in names:
+        of_this = [location for collection, location in rows if collection == name]
+        yield from map(str, archiver.check(root, name, of_this))
+    for lost in sorted({collection for collection, _ in rows} - set(names)):
+        yield f"{root}/collections/{lost}: this collection is gone, but the state knows its captures"
+
+
+def _missing_texts(root: Path, state: StateFile) -> Iterator[str]:
+    for path in state.text_paths():
+        for suffix in ("md", "json"):
+            file = root / f"{path}.{suffix}"
+            if not file.is_file():
+                yield f"{file}: this text is missing"
