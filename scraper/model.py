@@ -263,6 +263,7 @@ class HostMemory:
     robots_at: datetime | None = None
     robots_status: int | None = None  # None: unreachable
     robots_body: bytes = b""
+    robots_schemes: str = ""  # "http https": the schemes whose robots.txt this is; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +358,7 @@ class Article:
     @property
     def text(self) -> str:
         """The body's blocks in order, parted by empty lines: no title, subtitle, captions or credits."""
-        return "\n\n".join(block.text for block in self.blocks)
+        return "\n\n".join(block.text for block in self.blocks if block.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,215 @@
+"""The fetcher: many visits at once, politely, each handed over as soon as it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from scraper.fetcher import politeness
+from scraper.fetcher.guard import Guard
+from scraper.fetcher.memory import Memories
+from scraper.fetcher.permission import Permissions
+from scraper.fetcher.queue import Opening, Queue, Stopped, Turn
+from scraper.fetcher.robots import Rules
+from scraper.fetcher.visit import Means, Trip, Verdict, opening_of
+from scraper.fetcher.wire import Wire
+from scraper.model import Capture, HostMemory, Purpose, Target, Visit
+from scraper.settings import FetchSettings
+
+# What is in flight when the run is stopped may end by itself for so long.
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A visit that has ended, and the memory, after it, of every host it touched."""
+
+    visit: Visit
+    capture: Capture
+    hosts: tuple[HostMemory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. `host` is what is waited for until `until`; None when nothing is."""
+
+    in_flight: int
+    waiting: int
+    done: int
+    host: str | None = None
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        said = f"{self.in_flight} in flight, {self.waiting} waiting"
+        return f"{said} (for {self.host} until {self.until:%H:%M:%S} UTC)" if self.host and self.until else said
+
+
+Keep = Callable[[Fetched], Awaitable[None]]
+
+
+def user_agent(version: str, contact: str) -> str:
+    """An honest User-Agent: name, version, and where a site's keeper can complain."""
+    return f"scraper/{version} (+{contact})" if contact else f"scraper/{version}"
+
+
+class Fetcher:
+    """The only door to the network. One instance does one run.
+
+    `recall` gives the memory that earlier runs left of a host. The product token that robots.txt files are searched
+    for is the first word of the User-Agent, up to its slash.
+    """
+
+    def __init__(self, settings: FetchSettings, user_agent: str, recall: Callable[[str], HostMemory | None]) -> None:
+        self._settings = settings
+        self._user_agent = user_agent
+        self._memories = Memories(recall)
+        self._guard = Guard.of(settings)
+        self._stopping = False
+        self._run: _Run | None = None
+
+    async def run(self, visits: Iterable[Visit], keep: Keep) -> None:
+        """Fetch all, politely, hosts in parallel; await `keep` once for each visit that has ended.
+
+        The visits to robots.txt files are handed over as well, each before the pages it rules. Calls of `keep` may
+        overlap; while many are under way no new request starts. `visits` may be long and lazy. An exception in
+        `keep` or in `visits` ends the run and is raised.
+        """
+        wire = Wire(self._settings, self._guard)
+        self._run = run = _Run(self._settings, self._user_agent, self._guard, self._memories, wire, keep)
+        try:
+            if not self._stopping:
+                await run.all(iter(visits))
+        finally:
+            await wire.aclose()
+
+    def stop(self) -> None:
+        """Start no new request; those in flight get 5 s, then are broken off. Unvisited targets get no capture."""
+        self._stopping = True
+        if self._run is not None:
+            self._run.stop()
+
+    def progress(self) -> Progress:
+        """Where the run stands now."""
+        return self._run.progress() if self._run else Progress(0, 0, 0)
+
+
+class _Run:
+    """One run: its queue, its rulings, and a task for every visit under way."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        user_agent: str,
+        guard: Guard,
+        memories: Memories,
+        wire: Wire,
+        keep: Keep,
+    ) -> None:
+        self._settings = settings
+        self._memories = memories
+        self._keep = keep
+        self._loop = asyncio.get_running_loop()
+        self._queue = Queue(settings.parallel_hosts, self._opening, self._start)
+        product = user_agent.partition("/")[0]
+        self._permissions = Permissions(product, settings.robots_hours, memories, self._fetch_robots)
+        self._means = Means(
+            settings, user_agent, guard, wire, self._queue, memories, self._rules, self._permissions.known,
+            self._loop.time,
+        )  # fmt: skip
+        self._group = asyncio.TaskGroup()
+        self._trips: dict[Trip, asyncio.Task[None]] = {}
+        self._stopping = False
+        self._broken_off = False
+        self._done = 0
+
+    async def all(self, visits: Iterator[Visit]) -> None:
+        """Every visit, until none is left or the run is stopped."""
+        try:
+            async with self._group:
+                await self._queue.run(visits)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+
+    def stop(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        self._queue.stop()
+        self._loop.call_later(_GRACE_SECONDS, self._break_off)
+
+    def progress(self) -> Progress:
+        due = self._queue.next_due()
+        wait = timedelta(seconds=max(0.0, due[0] - self._loop.time())) if due else None
+        until = datetime.now(UTC) + wait if wait else None
+        return Progress(self._queue.in_flight, self._queue.waiting(), self._done, due[1] if due else None, until)
+
+    def _start(self, visit: Visit, turn: Turn) -> None:
+        self._group.create_task(self._visit(visit, turn))
+
+    async def _visit(self, visit: Visit, turn: Turn) -> None:
+        trip = Trip(self._means, visit, Purpose.PAGE, turn)
+        try:
+            capture = await self._travel(trip)
+            await self._hand_over(visit, capture, trip)
+            self._done += 1
+        except Stopped:
+            pass
+        finally:
+            self._queue.ended()
+
+    async def _fetch_robots(self, target: Target, turn: Turn | None) -> Capture:
+        visit = Visit(target)
+        trip = Trip(self._means, visit, Purpose.ROBOTS, turn)
+        capture = await self._travel(trip)
+        self._permissions.remember(capture)
+        await self._hand_over(visit, capture, trip)
+        return capture
+
+    async def _travel(self, trip: Trip) -> Capture:
+        """Run a trip in this task; when the run is stopped and the grace is over, it ends as `Stopped`."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._trips[trip] = task
+        try:
+            return await trip.run()
+        except asyncio.CancelledError:
+            if self._broken_off and task.cancelling() == 1:
+                task.uncancel()
+                raise Stopped from None
+            raise
+        finally:
+            del self._trips[trip]
+
+    def _break_off(self) -> None:
+        self._broken_off = True
+        for trip, task in self._trips.items():
+            # Only what is on the wire: a capture that is being kept is let through.
+            if trip.in_flight:
+                task.cancel()
+
+    async def _hand_over(self, visit: Visit, capture: Capture, trip: Trip) -> None:
+        hosts = tuple(self._memories.of(host) for host in trip.hosts)
+        self._queue.unkept += 1
+        try:
+            await self._keep(Fetched(visit, capture, hosts))
+        finally:
+            self._queue.unkept -= 1
+            self._queue.nudge()
+
+    async def _rules(self, target: Target, trip: Trip) -> Rules | Verdict:
+        return await self._permissions.rules(target, trip, self._queue)
+
+    def _opening(self, host: str) -> Opening:
+        memory = self._memories.of(host)
+        patience = politeness.patience_seconds(self._settings, None, memory.response_seconds)
+        return opening_of(memory, datetime.now(UTC), self._loop.time(), patience)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The exception that ended a run, out of its wrapping."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

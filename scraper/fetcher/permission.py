@@ -1,0 +1,155 @@
+"""May we ask? Fetches each origin's robots.txt once, ahead of its first page, and remembers it for a day."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from scraper import message, urls
+from scraper.fetcher import robots
+from scraper.fetcher.memory import Memories
+from scraper.fetcher.queue import Queue, Turn
+from scraper.fetcher.robots import Rules
+from scraper.fetcher.visit import Trip, Verdict
+from scraper.model import Capture, HostMemory, Outcome, State, Target, Truncation
+
+# RFC 9309, 2.4: a copy should not be used for longer than a day, unless the file is unreachable.
+_LONGEST_HOURS = 24.0
+_MOST_PARSED = 2_000
+
+Ruling = Rules | Verdict
+
+
+class Permissions:
+    """The rulings of every origin met. `fetch` visits a robots.txt (with the turn given) and has it kept."""
+
+    def __init__(
+        self,
+        product: str,
+        robots_hours: float,
+        memories: Memories,
+        fetch: Callable[[Target, Turn | None], Awaitable[Capture]],
+    ) -> None:
+        self._product = product
+        self._keep_for = timedelta(hours=min(robots_hours, _LONGEST_HOURS))
+        self._memories = memories
+        self._fetch = fetch
+        self._rulings: OrderedDict[str, Ruling] = OrderedDict()
+        self._on_the_way: dict[str, asyncio.Future[Ruling]] = {}
+
+    def known(self, target: Target) -> Rules:
+        """The rules of an origin as far as they are known; none else."""
+        ruling = self._rulings.get(urls.origin(target))
+        return ruling if isinstance(ruling, Rules) else robots.ALLOW_ALL
+
+    async def rules(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
+        """The ruling for an address's origin; while its robots.txt is on the way, no turn is held."""
+        origin = urls.origin(target)
+        ruling = self._rulings.get(origin)
+        if ruling is None:
+            ruling = self._remembered(target)
+        if ruling is None and (pending := self._on_the_way.get(origin)) is not None:
+            trip.give_back()
+            return await asyncio.shield(pending)
+        if ruling is None:
+            return await self._asked(target, trip, queue)
+        self._note(origin, ruling)
+        return ruling
+
+    def _remembered(self, target: Target) -> Ruling | None:
+        memory = self._memories.of(urls.host_key(target))
+        if memory.robots_at is None or memory.robots_status is None or memory.robots_status >= 500:
+            return None
+        if memory.robots_schemes and target.scheme not in memory.robots_schemes.split():
+            return None
+        if datetime.now(UTC) - memory.robots_at >= self._keep_for:
+            return None
+        return robots.parse(memory.robots_body, self._product)
+
+    async def _asked(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
+        origin, host = urls.origin(target), urls.host_key(target)
+        pending: asyncio.Future[Ruling] = asyncio.get_running_loop().create_future()
+        self._on_the_way[origin] = pending
+        queue.pause(host)
+        try:
+            capture = await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over())
+            ruling = self._ruling(capture)
+            self._note(origin, ruling)
+            pending.set_result(ruling)
+        finally:
+            pending.cancel()
+            del self._on_the_way[origin]
+            queue.resume(host)
+        return ruling
+
+    def _note(self, origin: str, ruling: Ruling) -> None:
+        self._rulings[origin] = ruling
+        self._rulings.move_to_end(origin)
+        while len(self._rulings) > _MOST_PARSED:
+            self._rulings.popitem(last=False)
+
+    def remember(self, capture: Capture) -> None:
+        """Note a robots.txt in its host's memory."""
+        host = urls.host_key(capture.target)
+        memory = self._memories.of(host)
+        status, body = read(capture)
+        if status is None and _last_good(memory):
+            return
+        schemes = {capture.target.scheme}
+        if urls.host_key(capture.final) == host and capture.final.path == "/robots.txt":
+            schemes.add(capture.final.scheme)
+        now = capture.ended_at
+        self._memories.put(
+            replace(
+                memory, robots_at=now, robots_status=status, robots_body=body, robots_schemes=" ".join(sorted(schemes))
+            )
+        )
+
+    def _ruling(self, capture: Capture) -> Ruling:
+        status, body = read(capture)
+        if status is not None:
+            return robots.parse(body, self._product)
+        memory = self._memories.of(urls.host_key(capture.target))
+        if _last_good(memory):
+            return robots.parse(memory.robots_body, self._product)
+        return _unreachable(capture)
+
+
+def read(capture: Capture) -> tuple[int | None, bytes]:
+    """What a visit to a robots.txt brought: its status and text, (None, b"") when it was unreachable.
+
+    RFC 9309, 2.3.1: any 4xx, and too many redirects, mean that there are no rules.
+    """
+    page, outcome = capture.page, capture.outcome
+    if outcome.state is State.DEFERRED or page is None:
+        return None, b""
+    if outcome.state is State.FAILED and outcome.reason == "redirects":
+        return 404, b""
+    cut_at_cap = page.truncated is Truncation.LENGTH
+    if outcome.state is State.CAPTURED or cut_at_cap:
+        entity = message.entity(page.received)
+        return page.status, robots.body_text(entity, page.header("content-encoding"))
+    if page.truncated is None and 300 <= page.status < 500:
+        return page.status, b""
+    return None, b""
+
+
+def _last_good(memory: HostMemory) -> bool:
+    """Whether a copy not older than a day can stand in for a file that is unreachable."""
+    if memory.robots_at is None or memory.robots_status is None:
+        return False
+    return datetime.now(UTC) - memory.robots_at < timedelta(hours=_LONGEST_HOURS)
+
+
+def _unreachable(capture: Capture) -> Verdict:
+    """RFC 9309, 2.3.1.4: an unreachable robots.txt forbids everything. A dead host is called what it is."""
+    outcome = capture.outcome
+    if outcome.state is State.DEFERRED:
+        return Verdict(outcome, capture.detail)
+    if capture.page is None:
+        return Verdict(outcome, capture.detail)
+    detail = f"its robots.txt cannot be had, which forbids the rest: {capture.detail}"
+    return Verdict(Outcome(State.FAILED, "robots unreachable"), detail)

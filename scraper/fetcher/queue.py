@@ -1,0 +1,251 @@
+"""Whose turn is it? One request in flight per host, a bounded number in all, and nobody waits in a worker's place.
+
+A visit that waits (for its host's delay, a retry, the next hop of a redirect) is a future in a heap. A visit that has
+not begun is only an entry in its host's line: it becomes a task when its host's turn comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from scraper import urls
+from scraper.model import Visit
+
+# So many visits are read ahead of the list, to find hosts that can be asked in parallel.
+_LOOK_AHEAD = 10_000
+# So many visits may be under way at once, most of them waiting. A bound for memory; no visit blocks another by it.
+_MOST_UNDER_WAY = 1_000
+
+
+class Stopped(Exception):
+    """No new request starts any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When a host may be asked again, in loop time; `held` says that it asked for more patience than a run has."""
+
+    at: float
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to send one request to a host, or (`held`) the word that this run will not get one."""
+
+    host: str
+    held: bool
+
+
+@dataclass(slots=True)
+class _Host:
+    key: str
+    opening: Opening
+    fresh: deque[Visit] = field(default_factory=deque)
+    waiting: list[tuple[float, int, asyncio.Future[Turn]]] = field(default_factory=list)
+    busy: bool = False
+    paused: int = 0
+    listed: float = float("inf")
+
+    def next_event(self) -> float | None:
+        """When this host can give a turn; None while it cannot."""
+        while self.waiting and self.waiting[0][2].done():
+            heapq.heappop(self.waiting)
+        if self.busy or not (self.waiting or (self.fresh and not self.paused)):
+            return None
+        if self.opening.held:
+            return 0.0
+        if self.fresh and not self.paused:
+            return self.opening.at
+        return max(self.opening.at, self.waiting[0][0])
+
+    @property
+    def idle(self) -> bool:
+        return not (self.busy or self.paused or self.fresh or self.waiting)
+
+
+class Queue:
+    """Gives turns to visits.
+
+    `open_at` tells of a host, when it is met, from when on it may be asked; `start` begins a fresh visit with its turn.
+    """
+
+    def __init__(self, workers: int, open_at: Callable[[str], Opening], start: Callable[[Visit, Turn], None]) -> None:
+        self._workers = workers
+        self._open_at = open_at
+        self._start = start
+        self._hosts: dict[str, _Host] = {}
+        self._agenda: list[tuple[float, int, _Host]] = []
+        self._crowded_out: deque[_Host] = deque()
+        self._number = itertools.count()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.in_flight = 0
+        self.under_way = 0  # visits begun and not ended
+        self.unkept = 0  # captures made and not yet kept
+        self.unread = 0  # visits read and not begun
+
+    # ------------------------------------------------------------ for visits
+
+    async def turn(self, host: str, not_before: float = 0.0) -> Turn:
+        """Wait until the host may be asked (and not before a loop time); raises `Stopped`."""
+        if self._stopping:
+            raise Stopped
+        future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        entry = self._host(host)
+        heapq.heappush(entry.waiting, (not_before, next(self._number), future))
+        self._list(entry)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.release(future.result(), None)
+            raise
+
+    def release(self, turn: Turn, opening: Opening | None) -> None:
+        """Give a turn back: with the host's next opening if it was used, None if not."""
+        if turn.held:
+            return
+        host = self._hosts[turn.host]
+        host.busy = False
+        self.in_flight -= 1
+        if opening is not None:
+            host.opening = opening
+        self._forget_or_list(host)
+
+    def pause(self, host: str) -> None:
+        """Begin no fresh visit at a host: its robots.txt is on the way."""
+        self._host(host).paused += 1
+
+    def resume(self, host: str) -> None:
+        """Undo one `pause`."""
+        entry = self._host(host)
+        entry.paused -= 1
+        self._list(entry)
+
+    def ended(self) -> None:
+        """A visit that had begun is over."""
+        self.under_way -= 1
+        while self._crowded_out and not self._list(self._crowded_out.popleft()):
+            pass
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Something changed that may let a host be served."""
+        self._wake.set()
+
+    # ------------------------------------------------------- for the fetcher
+
+    async def run(self, visits: Iterator[Visit]) -> None:
+        """Hand out turns until every visit has ended or the queue is stopped."""
+        loop = asyncio.get_running_loop()
+        more = True
+        while not self._stopping:
+            more = more and self._read(visits)
+            self._wake.clear()
+            self._serve(loop.time())
+            if not more and not self.unread and not self.under_way:
+                return
+            due = self.next_due()
+            timer = loop.call_at(due[0], self._wake.set) if due and self._has_room() else None
+            await self._wake.wait()
+            if timer is not None:
+                timer.cancel()
+
+    def stop(self) -> None:
+        """Give no more turns; whoever waits for one gets `Stopped`."""
+        self._stopping = True
+        for host in self._hosts.values():
+            for _, _, future in host.waiting:
+                if not future.done():
+                    future.set_exception(Stopped())
+        self._wake.set()
+
+    def next_due(self) -> tuple[float, str] | None:
+        """When the next turn can be given, in loop time, and at which host."""
+        while self._agenda:
+            when, _, host = self._agenda[0]
+            event = host.next_event()
+            if event is not None and event <= when:
+                return when, host.key
+            heapq.heappop(self._agenda)
+            host.listed = float("inf")
+            self._list(host)
+        return None
+
+    def waiting(self) -> int:
+        """How many visits have begun or been read and have no request in flight."""
+        return self.unread + max(0, self.under_way - self.in_flight)
+
+    # -------------------------------------------------------------- inside
+
+    def _read(self, visits: Iterator[Visit]) -> bool:
+        while self.unread < _LOOK_AHEAD:
+            visit = next(visits, None)
+            if visit is None:
+                return False
+            host = self._host(urls.host_key(visit.target))
+            host.fresh.append(visit)
+            self.unread += 1
+            self._list(host)
+        return True
+
+    def _host(self, key: str) -> _Host:
+        host = self._hosts.get(key)
+        if host is None:
+            host = self._hosts[key] = _Host(key, self._open_at(key))
+        return host
+
+    def _list(self, host: _Host) -> bool:
+        """Put a host on the agenda; False when there is nothing to do at it."""
+        when = host.next_event()
+        if when is not None and when < host.listed:
+            host.listed = when
+            heapq.heappush(self._agenda, (when, next(self._number), host))
+        self._wake.set()
+        return when is not None
+
+    def _has_room(self) -> bool:
+        return self.in_flight < self._workers and self.unkept < max(64, 2 * self._workers)
+
+    def _serve(self, now: float) -> None:
+        while self._has_room() and (due := self.next_due()) is not None and due[0] <= now:
+            host = heapq.heappop(self._agenda)[2]
+            host.listed = float("inf")
+            if self._give(host, now):
+                self._forget_or_list(host)
+            else:
+                self._crowded_out.append(host)
+
+    def _give(self, host: _Host, now: float) -> bool:
+        """One turn at a host: those under way first. False when only fresh visits wait and no more may begin."""
+        held = host.opening.held and host.opening.at > now
+        if host.opening.held and not held:
+            host.opening = Opening(host.opening.at)
+        turn = Turn(host.key, held)
+        ready = host.waiting and (held or host.waiting[0][0] <= now)
+        if not ready and (not host.fresh or host.paused):
+            return True
+        if not ready and self.under_way >= _MOST_UNDER_WAY:
+            return False
+        if not held:
+            host.busy = True
+            self.in_flight += 1
+        if ready:
+            heapq.heappop(host.waiting)[2].set_result(turn)
+        else:
+            self.unread -= 1
+            self.under_way += 1
+            self._start(host.fresh.popleft(), turn)
+        return True
+
+    def _forget_or_list(self, host: _Host) -> None:
+        if host.idle:
+            self._hosts.pop(host.key, None)
+        else:
+            self._list(host)
