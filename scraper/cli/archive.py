@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scraper.report import Ledger, Shown
 
 
-@click.command()
+@click.command(short_help="List every URL of documents; no network.")
 @click.argument("documents", metavar="DOCUMENT...", nargs=-1, required=True)
 @common_options
 def urls(documents: tuple[str, ...], common: Common) -> int:
@@ -34,7 +34,7 @@ def urls(documents: tuple[str, ...], common: Common) -> int:
     return 2 if listing.troubles else 0
 
 
-@click.command()
+@click.command(short_help="Print what is held of a URL, and where it lies.")
 @click.argument("url", metavar="URL")
 @common_options
 def show(url: str, common: Common) -> int:
@@ -84,7 +84,7 @@ def _facts(shown: Shown, root: str) -> list[tuple[str, Any]]:
     return rows
 
 
-@click.command()
+@click.command(short_help="Print the ledger: where every citation stands.")
 @common_options
 def status(common: Common) -> int:
     """Print the ledger: every citation in exactly one state, and the sums.
@@ -123,7 +123,7 @@ def _ledger_for_people(ledger: Ledger) -> str:
     return "\n".join(lines)
 
 
-@click.command()
+@click.command(short_help="Prove that the archive is whole.")
 @common_options
 def check(common: Common) -> int:
     """Prove that the archive is whole: every record, digest, index line and state row."""
@@ -141,7 +141,7 @@ def check(common: Common) -> int:
     return 5 if found else 0
 
 
-@click.command()
+@click.command(short_help="Make index, state and text again from the WARCs.")
 @common_options
 def rebuild(common: Common) -> int:
     """Make index, state and text again from the WARCs alone."""
@@ -157,7 +157,7 @@ def rebuild(common: Common) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Write one row per capture as JSON Lines or CSV.")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="What the rows look like.")
 @click.option("--output", metavar="FILE", help="Where to write (default: standard output).")
 @common_options

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scraper.pipeline import Listener, Stop, Summary, VisitResult
 
 
-@click.command()
+@click.command(short_help="Fetch what documents cite and is due (cron's command).")
 @click.argument("documents", metavar="[DOCUMENT]...", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Say what would be fetched and when; no network, nothing written.")
 @common_options
@@ -46,7 +46,7 @@ def run(documents: tuple[str, ...], dry_run: bool, common: Common) -> int:
     return summary.exit_code
 
 
-@click.command()
+@click.command(short_help="Archive URLs now and print their cleaned text.")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @common_options
 def fetch(urls: tuple[str, ...], common: Common) -> int:
@@ -62,7 +62,7 @@ def fetch(urls: tuple[str, ...], common: Common) -> int:
     return summary.exit_code_of_all
 
 
-@click.command()
+@click.command(short_help="Do the whole job offline, on a stand-in web.")
 @common_options
 def demo(common: Common) -> int:
     """Do the whole job offline, on a stand-in web on loopback."""

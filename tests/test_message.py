@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scraper import message
+
+
+def test_a_head_is_read_with_folds_and_bare_line_feeds() -> None:
+    head = message.parse_head(b"HTTP/1.1 200 Fine\nA: 1\n  2\nSet-Cookie: x\r\nset-cookie:  y \r\n\r\nbody")
+    assert head is not None
+    assert (head.status, head.reason, head.header("a")) == (200, "Fine", "1 2")
+    assert head.all("set-cookie") == ["x", "y"]
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\n", b"ICY 200 OK\r\n\r\n", b"\r\n\r\n"])
+def test_what_is_no_whole_http_head_gives_none(data: bytes) -> None:
+    assert message.parse_head(data) is None
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=8), st.binary(max_size=20))
+def test_the_chunked_coding_comes_off_and_its_end_is_found(chunks: list[bytes], surplus: bytes) -> None:
+    coded = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\nTrailer: 1\r\n\r\n"
+    assert message.dechunk(coded + surplus) == (b"".join(chunks), len(coded))
+
+
+@given(st.binary(max_size=200))
+def test_a_cut_chunked_body_has_no_end_and_nothing_raises(junk: bytes) -> None:
+    data, end = message.dechunk(b"5\r\nhello\r\n" + junk[:0])
+    assert (data, end) == (b"hello", None)
+    message.dechunk(junk)
+
+
+def test_gzip_members_in_a_row_and_junk_behind_them_are_read_as_browsers_do() -> None:
+    packed = gzip.compress(b"one ") + gzip.compress(b"two") + b"junk"
+    assert message.content(packed, "gzip", 100) == b"one two"
+
+
+def test_deflate_with_and_without_the_zlib_wrapper() -> None:
+    raw = zlib.compressobj(wbits=-15)
+    bare = raw.compress(b"text " * 20) + raw.flush()
+    assert message.content(bare, "deflate", 1000) == b"text " * 20
+    assert message.content(zlib.compress(b"text " * 20), "deflate", 1000) == b"text " * 20
+
+
+def test_double_coding_comes_off_from_the_last_to_the_first() -> None:
+    assert message.content(gzip.compress(zlib.compress(b"x" * 50)), "deflate, gzip", 100) == b"x" * 50
+
+
+def test_a_cut_gzip_stream_gives_what_could_be_read() -> None:
+    packed = gzip.compress(bytes(range(256)) * 40, compresslevel=0)
+    assert message.content(packed[:5000], "gzip", 100_000).startswith(bytes(range(256)))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    with pytest.raises(message.TooLarge):
+        message.content(gzip.compress(b"\0" * 5_000_000), "gzip", 1_000_000)

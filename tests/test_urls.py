@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scraper import urls
+
+
+@pytest.mark.parametrize(
+    ("written", "href"),
+    [
+        ("HTTP://Example.COM", "http://example.com/"),
+        ("https://example.com:443/a/../b?x=1#part", "https://example.com/b?x=1"),
+        ("https://user:secret@example.com/", "https://example.com/"),
+        ("http://☃.net/é?ü=ä", "http://xn--n3h.net/%C3%A9?%C3%BC=%C3%A4"),
+        ("  http:\\\\example.com\\a b", "http://example.com/a%20b"),
+        ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("http://[::1]:8080/", "http://[::1]:8080/"),
+        ("http://example.com/?", "http://example.com/?"),
+    ],
+)
+def test_a_target_is_the_whatwg_href_without_fragment_and_userinfo(written: str, href: str) -> None:
+    assert urls.target(written).href == href
+
+
+@pytest.mark.parametrize(
+    ("written", "refusal"),
+    [
+        ("javascript:alert(1)", "scheme"),
+        ("ftp://example.com/", "scheme"),
+        ("file:///etc/passwd", "scheme"),
+        ("data:text/html,x", "scheme"),
+        ("mailto:a@example.com", "scheme"),
+        ("http://", "malformed"),
+        ("http://exa mple.com/", "malformed"),
+        ("http://example.com:99999/", "malformed"),
+        ("", "malformed"),
+        ("no url", "malformed"),
+    ],
+)
+def test_what_cannot_be_fetched_says_why(written: str, refusal: str) -> None:
+    with pytest.raises(urls.NotATarget) as refused:
+        urls.target(written)
+    assert refused.value.refusal == refusal
+
+
+def test_a_refusal_never_repeats_a_password() -> None:
+    with pytest.raises(urls.NotATarget) as refused:
+        urls.target("ftp://me:secret@example.com/")
+    assert "secret" not in str(refused.value)
+
+
+@given(st.text(string.printable, max_size=60))
+def test_a_normal_form_is_its_own_normal_form(text: str) -> None:
+    try:
+        once = urls.target("http://example.com/" + text)
+    except urls.NotATarget:
+        return
+    assert urls.target(once.href) == once
+    assert once.href == f"http://example.com{once.path}"
+
+
+@pytest.mark.parametrize(
+    ("href", "key"),
+    [
+        ("https://www.example.com/A/?b=2&a=1", "com,example)/a?a=1&b=2"),
+        ("http://example.com:8080/", "com,example:8080)/"),
+        ("https://news.example.co.uk/x/", "uk,co,example,news)/x"),
+        ("http://127.0.0.1/", "127.0.0.1)/"),
+    ],
+)
+def test_the_surt_key_sorts_hosts_from_the_right(href: str, key: str) -> None:
+    assert urls.surt(href) == key
+
+
+def test_userinfo_is_cut_out_of_running_text() -> None:
+    text = "see https://me:secret@example.com/x and mail@example.com"
+    assert urls.without_userinfo(text) == "see https://example.com/x and mail@example.com"
