@@ -1,12 +1,17 @@
-"""URLs: the WHATWG normal form, the SURT look-up key and the host key. Pure."""
+"""URLs: the WHATWG normal form, the SURT key, host and registered-domain keys. Pure."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import ada_url
 
 from scraper.model import Target
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SCHEMES = frozenset(DEFAULT_PORTS)
@@ -103,3 +108,17 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
 def _split_port(authority: str) -> tuple[str, str]:
     host, colon, port = authority.rpartition(":")
     return (host, port) if colon and not authority.endswith("]") else (authority, "")
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # 30 ms: only when asked for
+
+    return PublicSuffixList()
+
+
+def registered_domain(host: str) -> str:
+    """The registered domain of a host (`example.co.uk`), or the host where there is none."""
+    if host.startswith("[") or host.replace(".", "").isdigit():
+        return host
+    return _suffixes().privatesuffix(host.rstrip(".")) or host

@@ -76,6 +76,11 @@ def test_the_surt_key_sorts_hosts_from_the_right(href: str, key: str) -> None:
     assert urls.surt(href) == key
 
 
+def test_the_registered_domain_follows_the_public_suffix_list() -> None:
+    assert urls.registered_domain("a.b.example.co.uk") == "example.co.uk"
+    assert urls.registered_domain("127.0.0.1") == "127.0.0.1"
+
+
 def test_userinfo_is_cut_out_of_running_text() -> None:
     text = "see https://me:secret@example.com/x and mail@example.com"
     assert urls.without_userinfo(text) == "see https://example.com/x and mail@example.com"
