@@ -1,0 +1,46 @@
+"""Documents in, citations out: which URLs a document names, why, where, and what it says of its page. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from scraper.citations import texts
+from scraper.citations.reading import SUFFIXES, Source, Unreadable, read
+from scraper.model import Citation, Document, Facts, Role
+
+__all__ = ["SUFFIXES", "Unreadable", "read_document", "selected"]
+
+
+def read_document(data: bytes, name: str = "") -> Document:
+    """Read a document: its citations in order and its facts. Only the suffix of `name` decides anything.
+
+    Raises `Unreadable` for what is empty, binary, damaged or too large.
+    """
+    source = read(data, name)
+    facts, citations = _read(source, name)
+    return Document(hashlib.sha256(data).hexdigest(), source.kind, source.charset, facts, citations)
+
+
+def _read(source: Source, name: str) -> tuple[Facts, tuple[Citation, ...]]:
+    match source.kind:
+        case "list":
+            return texts.read_list(source.text)
+        case _:
+            return texts.read_text(source.text, is_markdown=source.kind == "markdown")
+
+
+def selected(document: Document, roles: Collection[Role] = (Role.ORIGINAL,)) -> tuple[tuple[Citation, str | None], ...]:
+    """Every citation in order, with None when it is to be fetched or else the reason why it is excluded.
+
+    Reasons: "role", "scheme", "malformed". A document that names no original has all it cites fetched in its place.
+    A target wanted under one role is wanted wherever the document names it.
+    """
+    wanted = set(roles)
+    if Role.ORIGINAL in wanted and all(citation.role is not Role.ORIGINAL for citation in document.citations):
+        wanted.add(Role.CITED)
+    targets = {citation.target for citation in document.citations if citation.role in wanted}
+    return tuple(
+        (citation, citation.refusal or (None if citation.target in targets else "role"))
+        for citation in document.citations
+    )
