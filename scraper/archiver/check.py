@@ -11,7 +11,7 @@ from pathlib import Path
 from scraper.archiver import records
 from scraper.archiver.index import entry_of, index_files, read_line
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
-from scraper.archiver.members import Damaged, scan
+from scraper.archiver.members import Damaged, Member, next_start, scan
 from scraper.archiver.records import Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
@@ -67,22 +67,29 @@ def check(root: Path, name: str, rows: Iterable[Location] = ()) -> Iterator[Prob
 
 
 def _check_warc(path: Path, found: _Found) -> Iterator[Problem]:
-    name, first = warc_name(path), True
-    try:
-        for member in scan(path):
-            record = records.parse(member.data, member.offset)
-            if first and record.type != "warcinfo":
-                yield Problem(path, member.offset, "the file does not begin with a warcinfo record", RESTORE)
-            first = False
-            for fault in records.digest_faults(record):
-                yield Problem(path, member.offset, fault, RESTORE)
-            _note(record, path, Location(name, member.offset, member.length), found)
-    except Damaged as damage:
-        found.damaged.add(name)
-        yield Problem(path, damage.offset, damage.what, RECOVER if path.name.endswith(OPEN_SUFFIX) else RESTORE)
+    name, advice = warc_name(path), RECOVER if path.name.endswith(OPEN_SUFFIX) else RESTORE
+    if path.stat().st_size == 0:
+        yield Problem(path, 0, "the file is empty", advice)
         return
-    if first:
-        yield Problem(path, 0, "the file is empty", RECOVER if path.name.endswith(OPEN_SUFFIX) else RESTORE)
+    start: int | None = 0
+    while start is not None:
+        try:
+            for member in scan(path, start):
+                yield from _check_record(member, path, found)
+            return
+        except Damaged as damage:
+            found.damaged.add(name)
+            yield Problem(path, damage.offset, damage.what, advice)
+            start = next_start(path, damage.offset)
+
+
+def _check_record(member: Member, path: Path, found: _Found) -> Iterator[Problem]:
+    record = records.parse(member.data, member.offset)
+    if member.offset == 0 and record.type != "warcinfo":
+        yield Problem(path, 0, "the file does not begin with a warcinfo record", RESTORE)
+    for fault in records.digest_faults(record):
+        yield Problem(path, member.offset, fault, RESTORE)
+    _note(record, path, Location(warc_name(path), member.offset, member.length), found)
 
 
 def _note(record: Record, path: Path, location: Location, found: _Found) -> None:

@@ -161,8 +161,8 @@ class Collection:
         original = self._original(revisit, location)
         if not revisit.block:
             return original.block
-        head = message.parse_head(original.block)
-        return revisit.block + original.block[head.length if head else 0 :]
+        part = records.http_part(original)  # the digest by which it was found is over the body as readers part it
+        return revisit.block + original.block[part.body_at if part else 0 :]
 
     def _original(self, revisit: Record, location: Location) -> Record:
         href, digest = revisit.header("WARC-Refers-To-Target-URI"), revisit.header("WARC-Payload-Digest")

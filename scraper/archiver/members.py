@@ -12,6 +12,7 @@ from scraper.errors import IntegrityError
 
 _READ_BYTES = 256 * 1024
 _WINDOW = 16 + zlib.MAX_WBITS  # a gzip header and trailer; zlib then checks CRC-32 and size itself
+_MAGIC = b"\x1f\x8b\x08"
 MAX_MEMBER_BYTES = 1 << 30
 
 
@@ -61,6 +62,32 @@ def read(path: Path, offset: int) -> Member:
     except FileNotFoundError:
         what = "no such file"
     raise IntegrityError(f"{path}: no whole record at offset {offset}: {what}; run `scraper check`")
+
+
+def next_start(path: Path, offset: int) -> int | None:
+    """The first place after `offset` where a member starts like a WARC record: how to go on after damage."""
+    with path.open("rb") as file:
+        at, window = offset + 1, b""
+        file.seek(at)
+        while chunk := file.read(_READ_BYTES):
+            window += chunk
+            found = window.find(_MAGIC)
+            while found >= 0:
+                if _begins_a_record(path, at + found):
+                    return at + found
+                found = window.find(_MAGIC, found + 1)
+            kept = window[-len(_MAGIC) + 1 :]
+            at, window = at + len(window) - len(kept), kept
+    return None
+
+
+def _begins_a_record(path: Path, offset: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(offset)
+        try:
+            return zlib.decompressobj(_WINDOW).decompress(file.read(1024), 5) == b"WARC/"
+        except zlib.error:
+            return False
 
 
 def _member(descriptor: int, offset: int, pending: bytes) -> tuple[Member, bytes]:

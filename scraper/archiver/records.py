@@ -59,10 +59,11 @@ class Record:
 class HttpPart:
     """The HTTP head of a record as the common readers see it: what an index line is made of.
 
-    `status` is the first word after the protocol, whatever it is. `body_at` is the offset of the body in the block.
+    `status` is the first word after the protocol, whatever it is; None when the first line is but one word and nothing
+    follows. `body_at` is the offset of the body in the block.
     """
 
-    status: str
+    status: str | None
     content_type: str | None
     body_at: int
 
@@ -171,13 +172,18 @@ def _require_named(record: Record, offset: int) -> None:
 
 def http_part(record: Record) -> HttpPart | None:
     """The HTTP head of a response or revisit; None where there is none (an empty revisit)."""
-    if record.type not in ("response", "revisit") or not record.block:
-        return None
-    stream = BytesIO(record.block)
+    return http_head(record.block) if record.type in ("response", "revisit") else None
+
+
+def http_head(block: bytes) -> HttpPart | None:
+    """Part a response as the common readers do, who take anything for a head; None when it is empty."""
+    stream = BytesIO(block)
     try:
         head = StatusAndHeadersParser([], verify=False).parse(stream)
     except EOFError:
         return None
+    if not head:
+        return HttpPart(None, None, stream.tell())
     return HttpPart(str(head.get_statuscode()), head.get_header("content-type"), stream.tell())
 
 

@@ -92,7 +92,8 @@ def _answer(exchange: Exchange, held: Held | None, known: Known) -> _Answer:
         return _not_modified(exchange, held)
     entity = message.entity(exchange.received)
     digest = hashlib.sha256(entity).hexdigest() if entity else None
-    payload = records.sha1(exchange.body)
+    part = records.http_head(exchange.received)
+    payload = records.sha1(exchange.received[part.body_at if part else 0 :])
     if digest is None or exchange.status != 200 or exchange.truncated is not None:
         return _Answer(_response(exchange, payload), digest, None)
     if original := known(digest):
@@ -112,15 +113,18 @@ def _response(exchange: Exchange, payload: str) -> tuple[Item, ...]:
     fields = _shared_fields(exchange)
     # Readers take the digest over the body as it lies there, the standard over the body without its transfer coding:
     # it is given where both are the same. Readers compute their own otherwise, as `index` does.
-    if exchange.header("transfer-encoding") is None and exchange.head_length:
+    if exchange.header("transfer-encoding") is None and _parted_alike(exchange):
         fields.append(("WARC-Payload-Digest", payload))
     if exchange.truncated is not None:
         fields.append(("WARC-Truncated", str(exchange.truncated)))
     record = records.make("response", [*fields, ("Content-Type", records.HTTP_RESPONSE)], exchange.received)
-    part = records.http_part(record)
-    if part is None or part.body_at != exchange.head_length:  # a head that readers part elsewhere: no claim
-        record = replace(record, headers=tuple(h for h in record.headers if h[0] != "WARC-Payload-Digest"))
     return (Item(record, _level(exchange)), *_request(exchange, record.id))
+
+
+def _parted_alike(exchange: Exchange) -> bool:
+    """Whether the common readers see the head end where it does: some odd heads they end earlier or later."""
+    part = records.http_head(exchange.received)
+    return part is not None and 0 < exchange.head_length == part.body_at
 
 
 def _not_modified(exchange: Exchange, held: Held) -> _Answer:
@@ -139,7 +143,7 @@ def _same_payload(exchange: Exchange, original: Held, payload: str, digest: str)
     put, say, a chunked body under a head that does not call it so.
     """
     head = exchange.received[: exchange.head_length]
-    fits = payload == original.payload_digest
+    fits = payload == original.payload_digest and _parted_alike(exchange)
     items = _revisit(exchange, original, SAME_PAYLOAD, head if fits else b"")
     kept = replace(original, etag=exchange.header("etag"), last_modified=exchange.header("last-modified"))
     return _Answer(items, digest, kept, b"" if fits else head)
