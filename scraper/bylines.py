@@ -57,9 +57,11 @@ _ROLE = re.compile(
     r"|professor|director|president|ceo|founder|senior|chief|freelancer?|press release|news team|web team|online|team"
     r"|specialist|manager|officer|researcher|fellow|lecturer|university|guest|author|unknown|anonymous|none|null|default)\b"
 )
+_BRACKETED_AGENCY = re.compile(r"\s\(([^()]{2,40})\)")
 _DEGREE = re.compile(
     r"(?i)^(?:ph\.?\s?d|m\.?d|m\.?a|b\.?a|mba|jd|esq|rn|cfa|cpa|dds|m\.?sc|b\.?sc|md|do|pharmd|lcsw|rd)\.?$"
 )
+_GLUE = frozenset({"and", "und", "et", "y", "by", "von", "par", "por", "with", "the", "and by"})
 _SUFFIX = re.compile(r"(?i)^(?:jr|sr|ii|iii|iv)\.?$")
 _TITLE = re.compile(r"(?i)^(?:dr|mr|mrs|ms|prof)\.?\s+(?=\S)")
 _NO_NAME = re.compile(r"[@#<>{}=\\]|https?:|www\.|\.(?:com|org|net|co|de|fr|ru)\b|\d", re.IGNORECASE)
@@ -97,7 +99,7 @@ def strip_prefix(text: str) -> str:
 
 def is_agency(name: str) -> bool:
     """Is this the name of a news agency?"""
-    bare = re.sub(r"^[Tt]he\s+|^\(|\)$|\s+via\s.*$", "", name.strip(" .,()"))
+    bare = re.sub(r"^[Tt]he\s+|^\(|\)$|\s+via\s.*$|\s+[Ss]taff$", "", name.strip(" .,()"))
     return bare in _AGENCY_KEYS or (len(bare) >= 5 and bare.casefold() in _AGENCY_KEYS)
 
 
@@ -117,9 +119,9 @@ def person(text: str) -> str | None:
 
 def _parts(text: str) -> list[str]:
     parts: list[str] = []
-    for part in _SPLIT.split(text):
+    for part in _SPLIT.split(_BRACKETED_AGENCY.sub(r", \1", text)):
         if parts and _SUFFIX.match(part):
             parts[-1] = f"{parts[-1]}, {part}"
-        elif part:
+        elif part and part.casefold() not in _GLUE:
             parts.append(part)
     return parts

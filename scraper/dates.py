@@ -71,7 +71,8 @@ poniedziałek wtorek środa czwartek piątek sobota niedziela
 pazartesi salı çarşamba perşembe cuma cumartesi pazar
 senin selasa rabu kamis jumat sabtu minggu
 月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日 星期一 星期二 星期三 星期四 星期五 星期六 星期日 星期天
-月 火 水 木 金 土 日 周一 周二 周三 周四 周五 周六 周日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일
+月 火 水 木 金 土 日
+周一 周二 周三 周四 周五 周六 周日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일
 發布 发布 发表 更新 時間 时间 公開 配信 입력 수정
 """
 # Hours from UTC of names that mean one zone only (IST, CST and the like mean several and stay unread).

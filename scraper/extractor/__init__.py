@@ -26,7 +26,8 @@ def extract(
     `html` is the stored entity with its content coding removed, or text that is decoded already. `captured_at` bounds
     the dates (nothing is published after it was captured). A page that cannot be read says why in `skipped`.
     """
-    from scraper.extractor.page import article_of  # the parsers load with the first page
+    from scraper.extractor.page import Request, article_of  # the parsers load with the first page
+    from scraper.extractor.sites import chosen
 
-    chosen = (rules,) if isinstance(rules, SiteRules) else tuple(rules or ())
-    return article_of(html, url, content_type=content_type, captured_at=captured_at, rules=chosen, limits=limits)
+    known = (rules,) if isinstance(rules, SiteRules) else tuple(rules or ())
+    return article_of(html, Request(url, content_type, captured_at, chosen(known, url), limits))

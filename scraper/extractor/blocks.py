@@ -1,0 +1,270 @@
+"""The chosen subtree -> typed blocks, by BeautifulSoup; furniture inside it is left out. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bs4 import BeautifulSoup
+from bs4.element import Comment, NavigableString, PreformattedString, Tag
+
+from scraper.extractor import marks
+from scraper.model import Block, BlockKind, Link
+
+_INLINE = frozenset(
+    {
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font"),
+        *("i", "img", "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike"),
+        *("strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "picture", "amp-img", "o:p"),
+    }
+)
+_SILENT = frozenset({"img", "rp", "wbr", "picture", "amp-img", "iframe", "amp-ad", "amp-embed"})
+_HEADINGS = {"h1": 2, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+_FIGURE_TAGS = frozenset({"figure", "figcaption", "amp-story"})
+_SPACE = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
+_LINES = re.compile(r" ?\n ?")
+_PARAGRAPH_BREAK = re.compile(r"\n{2,}")
+_FURNITURE_SHARE = 0.3  # of the subtree's text: what would remove more is not furniture
+_LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block with what its cleaning asks: how much of it is links, the links, the class names around it."""
+
+    block: Block
+    linked: int = 0
+    links: tuple[Link, ...] = ()
+    names: tuple[str, ...] = ()
+    emphasised: bool = False
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walks the subtree once (its notebook: the pieces so far and the current inline run)."""
+
+    total: int
+    pieces: list[Piece] = field(default_factory=list)
+    related: list[Link] = field(default_factory=list)
+    run: list[str] = field(default_factory=list)
+    run_links: list[Link] = field(default_factory=list)
+    run_linked: int = 0
+    run_strong: int = 0
+    names: tuple[str, ...] = ()
+
+
+def read(html: str) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
+    """The pieces of a subtree's HTML in order, and the related links found in boxes that are no text."""
+    soup = BeautifulSoup(html, "lxml")
+    top = soup.body or soup
+    reader = _Reader(total=max(1, len(top.get_text())))
+    _walk(reader, top)
+    _flush(reader)
+    return tuple(reader.pieces), tuple(reader.related)
+
+
+def _walk(reader: _Reader, parent: Tag) -> None:
+    for child in parent.children:
+        if isinstance(child, Tag):
+            _element(reader, child)
+        elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString | Comment):
+            reader.run.append(str(child).replace("\n", " "))
+
+
+def _element(reader: _Reader, tag: Tag) -> None:
+    name = tag.name
+    if name in _SILENT or name in _FIGURE_TAGS:
+        return
+    if name == "br":
+        reader.run.append("\n")
+        return
+    if name in _INLINE and not _holds_blocks(tag):
+        if not _dropped(reader, tag):
+            _inline(reader, tag)
+        return
+    _flush(reader)
+    if _dropped(reader, tag):
+        reader.related.extend(_related_links(tag))
+        return
+    outer = reader.names
+    reader.names = _names(tag) or outer
+    _block(reader, tag, name)
+    _flush(reader)
+    reader.names = outer
+
+
+def _block(reader: _Reader, tag: Tag, name: str) -> None:
+    if name in _HEADINGS:
+        _add(reader, tag, BlockKind.HEADING, level=_HEADINGS[name])
+    elif name == "pre":
+        _code(reader, tag)
+    elif name == "blockquote":
+        _add(reader, tag, BlockKind.EMBED if marks.is_embed_name(_names(tag)) else BlockKind.QUOTE)
+    elif name in ("ul", "ol"):
+        _list(reader, tag)
+    elif name == "table":
+        _table(reader, tag)
+    else:
+        _walk(reader, tag)
+
+
+def _inline(reader: _Reader, tag: Tag) -> None:
+    pieces = list(_inline_text(tag))
+    text = "".join(pieces)
+    reader.run.append(text)
+    size = len(text.strip())
+    if tag.name == "a":
+        _note_link(reader, tag, text)
+    else:
+        for link in tag.find_all("a"):
+            _note_link(reader, link, link.get_text())
+    if tag.name in ("b", "strong", "em", "i"):
+        reader.run_strong += size
+
+
+def _note_link(reader: _Reader, link: Tag, text: str) -> None:
+    href = link.get("href")
+    folded = " ".join(text.split())
+    if folded and isinstance(href, str):
+        reader.run_linked += len(folded)
+        reader.run_links.append(Link(folded, href.strip()))
+
+
+def _inline_text(tag: Tag) -> Iterator[str]:
+    for node in tag.descendants:
+        if isinstance(node, Tag):
+            if node.name == "br":
+                yield "\n"
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString | Comment):
+            yield str(node).replace("\n", " ")
+
+
+def _holds_blocks(tag: Tag) -> bool:
+    return any(isinstance(node, Tag) and node.name not in _INLINE and node.name != "br" for node in tag.descendants)
+
+
+def _names(tag: Tag) -> tuple[str, ...]:
+    classes, ident = tag.get("class"), tag.get("id")
+    if not classes and not ident:
+        return ()
+    joined = " ".join(classes) if isinstance(classes, list) else str(classes or "")
+    return marks.names_of(joined, ident if isinstance(ident, str) else "")
+
+
+def _dropped(reader: _Reader, tag: Tag) -> bool:
+    names = _names(tag)
+    attributes = {key: value if isinstance(value, str) else " ".join(value) for key, value in tag.attrs.items()}
+    suspicious = (
+        tag.name in marks.FURNITURE_TAGS
+        or attributes.get("role") in marks.FURNITURE_ROLES
+        or marks.is_hidden(attributes)
+        or marks.is_furniture_name(names)
+        or marks.is_caption_name(names)
+    )
+    return suspicious and len(tag.get_text()) < _FURNITURE_SHARE * reader.total
+
+
+def _related_links(tag: Tag) -> Iterator[Link]:
+    names = _names(tag)
+    if not any("related" in name or "internal-link" in name or "read-more" in name for name in names):
+        return
+    for link in tag.find_all("a", href=True)[:20]:
+        title = " ".join((link.get_text(" ") or "").split())
+        if len(title) >= 15:
+            yield Link(title, str(link["href"]).strip())
+
+
+# --------------------------------------------------------------------- blocks
+
+
+def fold(text: str) -> str:
+    """White space folded as a browser shows it, line breaks kept."""
+    return _LINES.sub("\n", _SPACE.sub(" ", text)).strip()
+
+
+def _flush(reader: _Reader) -> None:
+    text = fold("".join(reader.run))
+    links, linked, strong, names = tuple(reader.run_links), reader.run_linked, reader.run_strong, reader.names
+    reader.run, reader.run_links, reader.run_linked, reader.run_strong = [], [], 0, 0
+    if not text:
+        return
+    paragraphs = _paragraphs(text)
+    for paragraph in paragraphs:
+        inside = tuple(link for link in links if link.title in paragraph) if len(paragraphs) > 1 else links
+        count = sum(len(link.title) for link in inside) if len(paragraphs) > 1 else linked
+        block = Block(BlockKind.PARAGRAPH, paragraph)
+        reader.pieces.append(Piece(block, count, inside, names, strong >= 0.9 * len(text)))
+
+
+def _paragraphs(text: str) -> list[str]:
+    parts = [part.strip() for part in _PARAGRAPH_BREAK.split(text)]
+    found = []
+    for part in parts:
+        lines = part.split("\n")
+        # Long lines parted by single breaks are paragraphs; short ones are verse or an address.
+        if len(lines) > 1 and sum(map(len, lines)) / len(lines) > _LONG_LINE:
+            found.extend(line.strip() for line in lines)
+        else:
+            found.append(part)
+    return [part for part in found if part]
+
+
+def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
+    inner = _Reader(total=reader.total)
+    _walk(inner, tag)
+    _flush(inner)
+    texts = [piece.block.text for piece in inner.pieces]
+    if not texts:
+        return
+    text = " ".join(texts) if kind is BlockKind.HEADING else "\n".join(texts)
+    links = tuple(link for piece in inner.pieces for link in piece.links)
+    linked = sum(piece.linked for piece in inner.pieces)
+    href = links[-1].href if kind is BlockKind.EMBED and links else None
+    reader.pieces.append(Piece(Block(kind, text, level=level, href=href), linked, links, reader.names))
+
+
+def _code(reader: _Reader, tag: Tag) -> None:
+    text = tag.get_text().strip("\n").rstrip()
+    if text.strip():
+        code = tag.find("code") is not None or "  " in text or "\t" in text
+        kind = BlockKind.CODE if code else BlockKind.PARAGRAPH
+        reader.pieces.append(Piece(Block(kind, text if code else fold(text)), 0, (), reader.names))
+
+
+def _list(reader: _Reader, tag: Tag) -> None:
+    items: list[str] = []
+    links: list[Link] = []
+    linked = 0
+    for item in tag.find_all("li", recursive=False) or tag.find_all("li"):
+        inner = _Reader(total=reader.total)
+        if _dropped(inner, item):
+            continue
+        _walk(inner, item)
+        _flush(inner)
+        text = " ".join(piece.block.text for piece in inner.pieces)
+        if text:
+            items.append(" ".join(text.split()))
+            links.extend(link for piece in inner.pieces for link in piece.links)
+            linked += sum(piece.linked for piece in inner.pieces)
+    if items:
+        block = Block(BlockKind.LIST, "\n".join(items), items=tuple(items), ordered=tag.name == "ol")
+        reader.pieces.append(Piece(block, linked, tuple(links), reader.names))
+
+
+def _table(reader: _Reader, tag: Tag) -> None:
+    rows = [row for row in tag.find_all("tr") if row.find_parent("table") is tag]
+    cells = [row.find_all(["td", "th"], recursive=False) for row in rows]
+    if tag.find("table") is not None or max(map(len, cells), default=0) < 2:
+        _walk(reader, tag)  # a table that only lays out
+        return
+    if any(len(cell.get_text()) > 600 for row in cells for cell in row):
+        _walk(reader, tag)
+        return
+    texts = tuple(tuple(" ".join(fold("".join(_inline_text(cell))).split()) for cell in row) for row in cells if row)
+    texts = tuple(row for row in texts if any(row))
+    if texts:
+        text = "\n".join("\t".join(row) for row in texts)
+        links = tuple(Link(fold(a.get_text()), str(a["href"])) for a in tag.find_all("a", href=True))
+        linked = sum(len(link.title) for link in links)
+        reader.pieces.append(Piece(Block(BlockKind.TABLE, text, rows=texts), linked, links, reader.names))

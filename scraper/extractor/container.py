@@ -1,0 +1,180 @@
+"""Which part of the page holds the article: one walk over the tree, then a descent to where the text is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from scraper.extractor import marks
+
+_INLINE = frozenset(
+    {
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "br", "cite", "code", "data", "del", "dfn", "em", "font"),
+        *("i", "img", "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike"),
+        *("strong", "sub", "sup", "time", "tt", "u", "var", "wbr"),
+    }
+)
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup"})
+_LEAVES = frozenset(
+    {"p", "pre", "blockquote", "li", "dd", "dt", "tr", "td", "th", "figcaption", "ul", "ol", "table", "tbody"}
+)
+_SENTENCE_END = frozenset('.!?。！？…”"»।')
+
+_SHORTEST_TEXT = 25  # letters of a block that counts as text
+_MOST_LINKED = 0.5
+_DESCEND_SHARE = 0.75  # of the text that a child must hold to be the better container
+_FURNITURE_SHARE = 0.4  # furniture never holds so much of a page's text
+_BODY_NAME_SHARE = 0.6
+_WIDE = 3.0  # a CJK character says about as much as three letters
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """An element and what its text weighs (the walk's notebook; never leaves this module's functions)."""
+
+    node: LexborNode
+    tag: str
+    parent: Part | None
+    linked: bool = False
+    furniture: bool = False
+    body_name: bool = False
+    own_text: float = 0.0
+    own_linked: float = 0.0
+    ends_like_prose: bool = False
+    weight: float = 0.0
+    total: float = 0.0
+    children: list[Part] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The container, its share of the page's text weight, and why it was taken."""
+
+    node: LexborNode
+    weight: float
+    page_weight: float
+    reason: str
+
+
+def choose(tree: LexborHTMLParser) -> Choice | None:
+    """The element that holds the article's text; None for a page without text."""
+    body = tree.body
+    if body is None:
+        return None
+    root = _walk(body)
+    _weigh(root)
+    if root.weight <= 0:
+        return None
+    best = _descend(root)
+    named = _named_body(root, best)
+    if named is not None:
+        return Choice(named.node, named.weight, root.weight, "named body")
+    return Choice(best.node, best.weight, root.weight, "scored body")
+
+
+def _walk(body: LexborNode) -> Part:
+    root = Part(body, "body", None)
+    parts: dict[int, Part] = {body.mem_id: root}
+    for node in body.traverse(include_text=True):
+        if node.is_text_node:
+            _add_text(parts.get(node.parent.mem_id) if node.parent else None, node.text_content)
+        elif node.is_element_node and node.mem_id != body.mem_id:
+            parent = parts.get(node.parent.mem_id) if node.parent else None
+            if parent is not None:
+                parts[node.mem_id] = _part(node, parent)
+    return root
+
+
+def _part(node: LexborNode, parent: Part) -> Part:
+    tag = node.tag or ""
+    part = Part(node, tag, parent, linked=parent.linked or tag == "a")
+    if tag not in _INLINE:
+        attributes = node.attributes
+        if attributes:
+            names = marks.names_of(attributes.get("class") or "", attributes.get("id") or "")
+            part.furniture = (
+                marks.is_furniture_name(names)
+                or attributes.get("role") in marks.FURNITURE_ROLES
+                or marks.is_hidden(attributes)
+            )
+            part.body_name = attributes.get("itemprop") == "articleBody" or marks.is_body_name(names)
+        part.furniture = part.furniture or tag in marks.FURNITURE_TAGS
+    parent.children.append(part)
+    return part
+
+
+def _add_text(part: Part | None, text: str | None) -> None:
+    folded = " ".join((text or "").split())
+    if part is None or not folded:
+        return
+    linked = part.linked
+    block = part
+    while block.tag in _INLINE and block.parent is not None:
+        block = block.parent
+    size = len(folded) if folded.isascii() else sum(_WIDE if "\u2e80" < char < "\ufb00" else 1.0 for char in folded)
+    block.own_text += size
+    if linked:
+        block.own_linked += size
+    else:
+        block.ends_like_prose = folded[-1] in _SENTENCE_END
+
+
+def _weigh(root: Part) -> None:
+    """Text weight bottom-up; furniture gives its parents nothing unless it holds the better part of the page."""
+    order = [root]
+    for part in order:
+        order.extend(part.children)
+    page_total = 0.0
+    for part in reversed(order):
+        own = _own_weight(part)
+        part.total += own
+        page_total += own
+        if part.parent is not None:
+            part.parent.total += part.total
+    for part in reversed(order):
+        part.weight += _own_weight(part)
+        dropped = part.furniture and part.total < _FURNITURE_SHARE * page_total
+        if dropped:
+            part.weight = 0.0
+        if part.parent is not None:
+            part.parent.weight += part.weight
+
+
+def _own_weight(part: Part) -> float:
+    unlinked = part.own_text - part.own_linked
+    if part.tag in _HEADINGS or unlinked < _SHORTEST_TEXT or part.own_linked > _MOST_LINKED * part.own_text:
+        return 0.0
+    if part.tag == "figcaption":
+        return 0.0
+    if unlinked < 80 and not part.ends_like_prose:
+        return unlinked * 0.2
+    return unlinked * (0.7 if part.tag in ("li", "td") else 1.0)
+
+
+def _descend(root: Part) -> Part:
+    best = root
+    while best.children:
+        heaviest = max(best.children, key=lambda child: child.weight)
+        if heaviest.weight < _DESCEND_SHARE * best.weight or heaviest.tag in _LEAVES or heaviest.tag in _INLINE:
+            return best
+        best = heaviest
+    return best
+
+
+def _named_body(root: Part, best: Part) -> Part | None:
+    """An element whose name says that it is the body, when its text agrees with the descent."""
+    found: Part | None = None
+    inside = [best]
+    for part in inside:
+        if part.body_name and part.tag not in _LEAVES and part.weight >= _BODY_NAME_SHARE * best.weight:
+            found = part  # the innermost one
+        inside.extend(child for child in part.children if child.weight >= _BODY_NAME_SHARE * best.weight)
+    if found is not None:
+        return found
+    above = best.parent
+    while above is not None and above.weight <= best.weight / _BODY_NAME_SHARE:
+        if above.body_name:
+            return above
+        above = above.parent
+    return None

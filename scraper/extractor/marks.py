@@ -1,0 +1,91 @@
+"""Which class names, tags and phrases mark page furniture. Pure; the only place that knows such words."""
+
+from __future__ import annotations
+
+import re
+
+# Tags that never hold article text.
+DEAD_TAGS = (
+    *("script", "style", "noscript", "template", "svg", "canvas", "object", "audio", "video", "map", "button"),
+    *("select", "textarea", "input", "dialog", "link", "meta", "source", "track", "math"),
+)
+FURNITURE_TAGS = frozenset({"nav", "footer", "aside", "form", "menu"})
+FURNITURE_ROLES = frozenset(
+    {"navigation", "complementary", "contentinfo", "banner", "dialog", "alertdialog", "search", "menu"}
+)
+
+# Names are cut at every non-letter and at camelCase humps first, then these words (or word pairs) must stand whole.
+# Never here: paywall, premium, content, article, story, body: they name the text itself as often as not.
+_FURNITURE = re.compile(
+    r"(?:^|-)(?:"
+    r"related(?!-?(?:body|text))|recommend(?:ed|ations?|er)?|read-?(?:more|also|next)|see-?also|more-?(?:stories|news|on|from|like|articles)"
+    r"|newsletters?|sign-?up|subscribe|subscription|subscriptions|share|sharing|shares|sharebar|sharetools|social|socials|addthis|addtoany|sharedaddy"
+    r"|comments?|commenting|respond|disqus|livefyre|coral|promos?|promotion|promoted|advert(?:s|isement|ising)?|ads?|adslot|adunit|adbox|banner|sponsor(?:ed|s)?"
+    r"|outbrain|taboola|mgid|revcontent|zergnet|dianomi|teads|jp-relatedposts|relatedposts|yarpp"
+    r"|author-?(?:bio|box|info|card|profile|about|description)|about-?(?:the-?)?author|bio|bios|post-?author|writer-?bio"
+    r"|tags?|tag-?(?:list|cloud|links)|taxonomy|keywords|topics|breadcrumbs?|crumbs"
+    r"|byline|bylines|dateline|timestamp|pub-?date|post-?date|entry-?(?:date|meta|footer)|post-?(?:meta|footer|info)|article-?(?:meta|footer|tools|info|actions)|metadata|byline-?wrapper"
+    r"|screen-?reader(?:-?text)?|sr-?only|visually-?hidden|visuallyhidden|print-?only|noprint|no-?print|offscreen"
+    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail|widgets?|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
+    r"|donate|donation|pagination|pager|nav|navigation|navbar|menu|footer|masthead|skip-?link|toc|table-?of-?contents"
+    r"|disclaimer|disclosure|copyright|correction-?policy|feedback|rating|ratings|poll|quiz|app-?(?:download|promo)|teasers?|read-?time|reading-?time"
+    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?|infobox-?promo|cta|call-?to-?action|hidden|hide|d-none|invisible"
+    r")(?:$|-)"
+)
+# Where names alone are too weak to drop a large part of a text.
+COMMENTS = re.compile(
+    r"(?:^|-)(?:comments?|comment-?list|commentlist|disqus|respond|replies|discussion|livefyre)(?:$|-)"
+)
+_CAPTION = re.compile(
+    r"(?:^|-)(?:captions?|figcaption|wp-caption(?:-text)?|photo-?(?:caption|credit)|image-?(?:caption|credit|source)|credits?|cutline|photographer)(?:$|-)"
+)
+_EMBED = re.compile(
+    r"(?:^|-)(?:twitter-?(?:tweet|video)|instagram-?media|tiktok-?embed|fb-?(?:post|video)|reddit-?(?:card|embed)|bluesky-?embed|telegram-?post)(?:$|-)"
+)
+_BODY = re.compile(
+    r"(?:^|-)(?:(?:article|entry|post|story|news|blog|main|page|single|content)-?(?:body|content|text|copy|txt)|articlebody|storybody|bodytext|body-?(?:text|copy|content)|rich-?text|wysiwyg|article-?p(?:age)?-?body)(?:$|-)"
+)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SPLIT = re.compile(r"[^A-Za-z]+")
+_HIDDEN_STYLE = re.compile(r"(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden)", re.IGNORECASE)
+
+
+def names_of(class_value: str, id_value: str) -> tuple[str, ...]:
+    """Class names and id in one form: `articleBody_main` -> `article-body-main`."""
+    found = []
+    for name in f"{class_value} {id_value}".split()[:24]:
+        found.append(_SPLIT.sub("-", _HUMP.sub("-", name[:80])).strip("-").lower())
+    return tuple(found)
+
+
+def is_furniture_name(names: tuple[str, ...]) -> bool:
+    """Does one of the names mark furniture (and none the body itself)?"""
+    return any(map(_FURNITURE.search, names)) and not any(map(_BODY.search, names))
+
+
+def is_caption_name(names: tuple[str, ...]) -> bool:
+    """Does one of the names mark a caption or credit?"""
+    return any(map(_CAPTION.search, names))
+
+
+def is_embed_name(names: tuple[str, ...]) -> bool:
+    """Does one of the names mark an embedded post?"""
+    return any(map(_EMBED.search, names))
+
+
+def is_body_name(names: tuple[str, ...]) -> bool:
+    """Does one of the names mark the article's body?"""
+    return any(map(_BODY.search, names))
+
+
+def is_comments_name(names: tuple[str, ...]) -> bool:
+    """Does one of the names mark the readers' comments?"""
+    return any(map(COMMENTS.search, names))
+
+
+def is_hidden(attributes: dict[str, str | None]) -> bool:
+    """Hidden from readers by attribute or inline style."""
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+        return True
+    style = attributes.get("style")
+    return bool(style and _HIDDEN_STYLE.search(style))
