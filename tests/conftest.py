@@ -1,0 +1,19 @@
+"""Fixtures that several suites share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server import Site
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A raw-socket web server on loopback for any host name, plain and TLS."""
+    served = Site()
+    served.open(Path(tmp_path_factory.mktemp("site")))
+    yield served
+    served.close()
