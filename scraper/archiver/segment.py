@@ -83,8 +83,10 @@ class Segment:
 
     def close(self, entries: Sequence[IndexEntry]) -> None:
         """Sync, write index and seal, then give the file its final name."""
-        self.sync()
-        os.close(self._descriptor)
+        try:
+            self.sync()
+        finally:
+            os.close(self._descriptor)
         seal(self._layout, self._path, entries, self._digest.hexdigest())
 
     def abandon(self) -> None:

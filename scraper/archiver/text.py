@@ -67,9 +67,10 @@ class Texts:
         return article, markdown
 
     def exists(self, url: str, captured_at: datetime) -> bool:
-        """Whether both files are there."""
+        """Whether both files are there: an empty one is what a power failure left of one that was not synced."""
         stem = self.stem(url, captured_at)
-        return all(self._path(stem, suffix).is_file() for suffix in ("json", "md"))
+        markdown, article = self._path(stem, "md"), self._path(stem, "json")
+        return markdown.is_file() and article.is_file() and article.stat().st_size > 0
 
     def stem(self, url: str, captured_at: datetime) -> str:
         """The path of an article's files without their suffix, relative to the collection's folder."""
