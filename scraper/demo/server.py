@@ -119,19 +119,26 @@ class StandInWeb:
         for task in talks:
             task.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.sleep(0)  # the turn of the loop in which aborted transports let go of their sockets
 
     async def _converse(self, scheme: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A client may leave at any point; that is its right and no fault of ours.
-        with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
+        try:
             async with contextlib.aclosing(_requests(scheme, reader)) as requests:
                 async for request in requests:
-                    reply = Reply(400) if request is None else self.answer(request)
-                    data, status = _message(request, reply)
-                    if request is not None:
-                        self.log.append(Served(request.url, status))
-                    writer.write(data)
+                    writer.write(self._reply_to(request))
                     await writer.drain()
-        writer.close()
+            writer.close()
+            await writer.wait_closed()
+        except (ConnectionError, TimeoutError, ssl.SSLError):
+            pass  # a client may leave at any point; that is its right and no fault of ours
+        finally:
+            writer.transport.abort()
+
+    def _reply_to(self, request: Request | None) -> bytes:
+        data, status = _message(request, Reply(400) if request is None else self.answer(request))
+        if request is not None:
+            self.log.append(Served(request.url, status))
+        return data
 
 
 async def _requests(scheme: str, reader: asyncio.StreamReader) -> AsyncGenerator[Request | None, None]:

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
@@ -23,9 +22,9 @@ PLAIN = "text/plain; charset=utf-8"
 RELATED_MARK = "**Related article:**"
 
 
-def pages_folder() -> Traversable:
+def pages_folder() -> Path:
     """The templates, style sheet and picture of the stand-in web."""
-    return files("scraper.demo") / "pages"
+    return Path(__file__).parent / "pages"
 
 
 @dataclass(frozen=True, slots=True)
