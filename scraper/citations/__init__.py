@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from scraper.citations import texts
+from scraper.citations import data as data_files
+from scraper.citations import pages, texts
 from scraper.citations.reading import SUFFIXES, Source, Unreadable, read
 from scraper.model import Citation, Document, Facts, Role
 
@@ -18,14 +19,20 @@ def read_document(data: bytes, name: str = "") -> Document:
     Raises `Unreadable` for what is empty, binary, damaged or too large.
     """
     source = read(data, name)
-    facts, citations = _read(source, name)
+    facts, citations = _read(source)
     return Document(hashlib.sha256(data).hexdigest(), source.kind, source.charset, facts, citations)
 
 
-def _read(source: Source, name: str) -> tuple[Facts, tuple[Citation, ...]]:
+def _read(source: Source) -> tuple[Facts, tuple[Citation, ...]]:
     match source.kind:
         case "list":
-            return texts.read_list(source.text)
+            return Facts(), texts.read_list(source.text)
+        case "html":
+            return pages.read_page(source.text)
+        case "json" | "jsonl":
+            return Facts(), data_files.read_json(source.text)
+        case "csv":
+            return Facts(), data_files.read_csv(source.text)
         case _:
             return texts.read_text(source.text, is_markdown=source.kind == "markdown")
 

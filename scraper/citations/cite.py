@@ -18,7 +18,10 @@ _HOST_LIKE = re.compile(
     r"(?i)^(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,10}([^\W\d_][\w-]{1,62})(?::\d{1,5})?(?:[/?#]\S*)?$"
 )
 _FILE_ENDINGS = frozenset(
-    "html htm xhtml shtml php asp aspx jsp cgi jpg jpeg png gif svg webp pdf txt md json xml js css csv doc docx".split()
+    {
+        *("html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp", "cgi", "xml", "json", "js", "css", "csv"),
+        *("jpg", "jpeg", "png", "gif", "svg", "webp", "pdf", "txt", "md", "doc", "docx"),
+    }
 )
 
 

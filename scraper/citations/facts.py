@@ -153,7 +153,8 @@ def _paragraphs(block: list[str]) -> list[str]:
         return [_heading(first)]
     if first.startswith("|"):
         return [] if _TABLE_RULE.fullmatch(first) else [plain(" ".join(re.split(r"(?<!\\)\|", " ".join(block))))]
-    block = [_ITEM.sub("", first, count=1), *block[1:]]
+    item = _ITEM.match(first)
+    block = [first[item.end() if item else 0 :], *block[1:]]
     # Lines as long as paragraphs are paragraphs; shorter ones are one paragraph which an editor wrapped.
     if any(len(line) > 120 for line in block[:-1]):
         return [plain(line) for line in block]
@@ -161,7 +162,8 @@ def _paragraphs(block: list[str]) -> list[str]:
 
 
 def _heading(line: str) -> str:
-    return plain(_CLOSING_HASHES.sub("", _HEADING.sub("", line, count=1)))
+    mark = _HEADING.match(line)
+    return plain(_CLOSING_HASHES.sub("", line[mark.end() if mark else 0 :]))
 
 
 def _related(line: str) -> list[Link]:
@@ -207,9 +209,7 @@ class _Head:
             return False
         if _HEADING.match(line):
             title = _heading(line)
-        elif more or _ITEM.match(line) or len(line) > _TITLE_LIMIT or _SENTENCE_END.search(line):
-            return False
-        elif _byline_of(line) or dates.parse(plain(line)):
+        elif more or _is_no_title(line):
             return False
         else:
             title = plain(line)
@@ -239,6 +239,11 @@ class _Head:
         caption, credit = _picture_of(line)
         self.facts = replace(self.facts, caption=caption, credit=credit)
         return bool(caption or credit)
+
+
+def _is_no_title(line: str) -> bool:
+    long = len(line) > _TITLE_LIMIT or bool(_SENTENCE_END.search(line))
+    return long or bool(_ITEM.match(line)) or _byline_of(line) is not None or dates.parse(plain(line)) is not None
 
 
 def _byline_of(line: str) -> bylines.Byline | None:

@@ -42,6 +42,7 @@ _MAGIC = (
 )
 # C0 controls which no text holds; ESC and form feed occur in logs and typescripts.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, strict=False)  # numbers mean nothing here
 _LINE_END = re.compile(r"\r\n?")
 _HTML = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}\?>\s*|<!--[^>]{0,2000}-->\s*){0,5}<(?:!doctype\s+html|html|head|body)\b", re.I
@@ -90,7 +91,10 @@ def read(data: bytes, name: str) -> Source:
         raise Unreadable(f"{label} is empty (white space only); name a document that cites URLs")
     if len(_CONTROLS.findall(text[: 1 << 20])) > len(text[: 1 << 20]) // 1000:
         raise Unreadable(f"{label} is binary, not text; name a text, Markdown, HTML, JSON, CSV or URL list document")
-    return Source(text, decoded.encoding, kind_of(text, hint))
+    source = Source(text, decoded.encoding, kind_of(text, hint))
+    if source.kind in ("json", "jsonl"):
+        _refuse_broken_json(source, label)
+    return source
 
 
 def _unpacked(data: bytes, label: str) -> bytes:
@@ -126,30 +130,41 @@ def kind_of(text: str, hint: str) -> str:
         return _json_kind(text, hint)
     if _is_list(text):
         return "list"
+    if not hint and _has_header(text):
+        return "csv"
     return "markdown" if _MARKDOWN.search(text) else "text"
 
 
 def _json_kind(text: str, hint: str) -> str:
-    whole = _is_json(text)
-    if hint:
-        lines = text.strip().count("\n")
-        if hint == "jsonl" and whole and lines and text.lstrip()[:1] == "[":
-            return "json"  # an array over many lines under the wrong suffix
-        return "jsonl" if hint == "json" and not whole and _is_json(_first_line(text)) and lines else hint
-    if whole:
-        return "json"
-    first = _first_line(text)
-    return "jsonl" if first.startswith(("{", "[")) and _is_json(first) else kind_of(text, "text")
+    if not hint:
+        if _json_fault(text) is None:
+            return "json"
+        return "jsonl" if _json_fault(_first_line(text)) is None and "\n" in text.strip() else kind_of(text, "text")
+    # One of the two under the other's suffix is common: an array over many lines, or one object a line.
+    if hint == "json" and _json_fault(text) is not None and _json_fault(_first_line(text)) is None:
+        return "jsonl"
+    return "json" if hint == "jsonl" and _json_fault(text) is None else hint
 
 
-def _is_json(text: str) -> bool:
+def _json_fault(text: str) -> ValueError | None:
     try:
-        json.loads(text)
-    except ValueError:
-        return False
+        _DECODER.decode(text)
+    except ValueError as error:
+        return error
     except RecursionError:
-        return True  # thousands of levels deep without an error so far
-    return True
+        return None  # thousands of levels deep without an error so far
+    return None
+
+
+def _refuse_broken_json(source: Source, label: str) -> None:
+    """What is not JSON is not guessed at: a torn line would give a shortened URL."""
+    lines = source.text.split("\n") if source.kind == "jsonl" else [source.text]
+    for number, line in enumerate(lines, 1):
+        fault = _json_fault(line) if line.strip() else None
+        if fault is not None:
+            at = fault.lineno + number - 1 if isinstance(fault, json.JSONDecodeError) else number
+            why = fault.msg if isinstance(fault, json.JSONDecodeError) else str(fault)
+            raise Unreadable(f"{label}, line {at}: not valid JSON ({why}); mend it, or name it .txt to read it as text")
 
 
 def _first_line(text: str) -> str:
@@ -160,3 +175,11 @@ def _is_list(text: str) -> bool:
     if not _WEB_LINE.search(text):
         return False
     return all(_LIST_LINE.fullmatch(line) for line in text.split("\n"))
+
+
+def _has_header(text: str) -> bool:
+    from scraper.citations.data import column_role  # data reads with this module's helpers' results
+
+    first = _first_line(text)
+    cells = [cell.strip(' "') for cell in re.split(r"[,;\t]", first)]
+    return len(cells) > 1 and len(first) < 2000 and any(column_role(cell) for cell in cells)

@@ -26,9 +26,9 @@ def read_text(text: str, is_markdown: bool) -> tuple[Facts, tuple[Citation, ...]
     return facts.of_text(lines, assigned), tuple(unique(citations))
 
 
-def read_list(text: str) -> tuple[Facts, tuple[Citation, ...]]:
+def read_list(text: str) -> tuple[Citation, ...]:
     """One URL a line, each a target; blank lines and lines that start with `#` or `;` aside."""
-    return Facts(), tuple(unique(_listed(text)))
+    return tuple(unique(_listed(text)))
 
 
 def _listed(text: str) -> Iterator[Citation | None]:
