@@ -18,6 +18,7 @@ HELP_CPU_SECONDS = 0.2
 
 # From the top floor to the ground. A room may use every floor below its own, and no other room of its own floor.
 FLOORS = (
+    {"__main__"},
     {"cli"},
     {"demo"},
     {"pipeline", "exchange", "replay", "report"},

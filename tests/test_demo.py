@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import http.client
+import re
+import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from scraper import citations, demo, report
+from scraper import citations, demo, pipeline, report
 from scraper.demo import show
 from scraper.demo.server import Reply, Request, StandInWeb
 from scraper.demo.web import moscow_page, source
@@ -23,6 +28,7 @@ SEED_URL = (
     "https://www.themoscowtimes.com/2019/09/09/"
     "france-says-eu-and-russia-must-rebuild-trust-but-too-early-to-end-sanctions-a67209"
 )
+TABLES_URL = "https://data.example.com/reports/tide-tables-2021.pdf"
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,24 @@ def test_the_demonstration_says_which_fact_differs() -> None:
         "the article's title is 'Water', the document says 'Ice'"
     ]
     assert list(show.facts_differences(kept, None)) == ["missing: the article's text"]
+
+
+def test_a_capture_can_be_removed_as_readme_tells(demonstrated: Shown, tmp_path: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    script = re.findall(r"^```python\n(# remove\.py.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0]
+    root = tmp_path / "archive"
+    shutil.copytree(demonstrated.root, root)
+    (warc,) = (root / "collections/main/archive").glob("*.warc.gz")
+    subprocess.run([sys.executable, "-c", script, str(warc), TABLES_URL], check=True, timeout=120)
+    Path(f"{warc}.new").rename(warc)
+    Path(f"{warc}.sha256").write_text(f"{hashlib.sha256(warc.read_bytes()).hexdigest()}  {warc.name}\n")
+    shutil.rmtree(root / "collections/main/text")
+    pipeline.rebuild(root, Settings(), pipeline.Listener(), pipeline.Stop())
+    assert list(pipeline.check(root)) == []
+    with StateFile.open_for_reading(root) as state:
+        held = {str(row["href"]) for row in report.citations(state) if row["captured_at"]}
+    assert TABLES_URL not in held
+    assert len(held) == 6
 
 
 # ------------------------------------------------------------ the stand-in web

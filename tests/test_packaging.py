@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -81,3 +84,42 @@ def test_the_crontab_holds_one_job_with_five_time_fields_and_the_cron_command() 
     jobs = [line for line in lines if line and line[0] != "#" and not re.match(r"[A-Z_]+=", line)]
     assert len(jobs) == 1
     assert re.match(r"[0-9]+ [0-9]+ \* \* \* cd /srv/citations && /opt/scraper/bin/scraper run --config ", jobs[0])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder holding what the wheel holds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=CONFIG.parent, check=True, capture_output=True, timeout=300)
+    (wheel,) = folder.glob("*.whl")
+    shutil.unpack_archive(wheel, folder / "site", "zip")
+    return folder / "site"
+
+
+def test_the_wheel_carries_the_settings_and_the_demonstration(installed: Path) -> None:
+    inside = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    assert inside >= {
+        "scraper/_config/scraper.toml",
+        "scraper/_config/documents/000_b5dde23a3ed5c483.txt",
+        "scraper/_config/schedule/scraper.timer",
+        "scraper/demo/documents/harbour.md",
+        "scraper/demo/pages/moscow.html",
+        "scraper/py.typed",
+    }
+    assert [name for name in inside if name.startswith(("tests", "archive", "config"))] == []
+
+
+def test_the_program_works_from_the_wheel_outside_a_checkout(installed: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCRAPER_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from scraper.cli import main; main()", "run", "--dry-run", "--json"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["host"] for line in done.stdout.splitlines()] == ["www.themoscowtimes.com"]

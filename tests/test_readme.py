@@ -93,7 +93,7 @@ def test_the_floor_plan_names_every_room() -> None:
 
 
 def is_room(path: Path) -> bool:
-    return any(path.rglob("*.py")) if path.is_dir() else path.suffix == ".py" and path.name != "__init__.py"
+    return any(path.rglob("*.py")) if path.is_dir() else path.suffix == ".py" and not path.name.startswith("__")
 
 
 def test_the_library_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

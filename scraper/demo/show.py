@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,13 +136,21 @@ def _indented(text: str) -> str:
 
 
 def _further(root: Path, url: str) -> str:
-    place = f"--archive {shlex.quote(str(root))}"
+    command, place = _command(), f"--archive {shlex.quote(str(root))}"
     return "\n".join(
         [
             "\nLook further:",
-            f"  scraper status {place}",
-            f"  scraper show {place} {shlex.quote(url)}",
-            f"  scraper check {place}",
-            f"  scraper export {place} --format csv",
+            f"  {command} status {place} --verbose",
+            f"  {command} show {place} {shlex.quote(url)}",
+            f"  {command} check {place}",
+            f"  {command} export {place} --format csv",
         ]
     )
+
+
+def _command() -> str:
+    """The program as it can be typed here: by its name when the shell finds it, else by its path."""
+    if shutil.which("scraper"):
+        return "scraper"
+    path = Path(sys.executable).with_name("scraper")
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
