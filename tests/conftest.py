@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
+from cli import Cli
 from server import Site
 
 
@@ -17,3 +17,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     served.open(Path(tmp_path_factory.mktemp("site")))
     yield served
     served.close()
+
+
+@pytest.fixture
+def cli(site: Site, tmp_path: Path) -> Cli:
+    """The command line in a folder of its own, with the test server's hosts pinned."""
+    return Cli(tmp_path, site)

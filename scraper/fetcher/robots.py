@@ -22,7 +22,7 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[A-Za-z_-]+")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -67,8 +67,8 @@ class Rules:
         # RFC 9309, 2.2.2: the robots.txt itself is always allowed.
         if path.partition("?")[0] == "/robots.txt":
             return True
-        normal = normalised(path)
-        return next((rule.allow for rule in self.rules if rule.matches(normal)), True)
+        address = _address(path)
+        return next((rule.allow for rule in self.rules if rule.matches(address)), True)
 
 
 ALLOW_ALL = Rules()
@@ -100,9 +100,13 @@ def parse(body: bytes, product: str) -> Rules:
 
 
 def _lines(body: bytes) -> Iterable[tuple[bytes, str]]:
-    body = body[:CAP_BYTES].removeprefix(b"\xef\xbb\xbf")
+    body = body[:CAP_BYTES]
+    for byte in (b"\xef", b"\xbb", b"\xbf"):  # a byte order mark, or what an editor left of it
+        if not body.startswith(byte):
+            break
+        body = body[1:]
     for match in _LINE.finditer(body):
-        yield match[1][:1].lower(), match[2][:_LINE_CAP].decode("utf-8", "replace").strip()
+        yield match[1][:1].lower(), match[2][:_LINE_CAP].decode("utf-8", "surrogateescape").strip()
 
 
 def _compiled(lines: list[tuple[bytes, str]]) -> Rules:
@@ -122,7 +126,7 @@ def _compiled(lines: list[tuple[bytes, str]]) -> Rules:
 
 
 def _rule(allow: bool, value: str) -> Rule:
-    pattern = normalised(value)
+    pattern = _pattern(value)
     closed = pattern.endswith("$")
     body = pattern[:-1] if closed else pattern
     pieces = body.split("*")
@@ -139,21 +143,31 @@ def _seconds(value: str) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def normalised(path: str) -> str:
-    """The form in which patterns and addresses are compared.
+def _pattern(value: str) -> str:
+    # RFC 9309, 2.2.2: octets outside US-ASCII are percent-encoded prior to comparison.
+    if not value.isascii():
+        raw = value.encode("utf-8", "surrogateescape")
+        value = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+    body = value[:-1].replace("$", "%24") + value[-1:]
+    return _decoded(body)
 
-    RFC 9309, 2.2.2: octets outside US-ASCII are percent-encoded, encoded unreserved characters decoded.
+
+def _address(path: str) -> str:
+    """An address's path and query as patterns see it; a target's is ASCII already.
+
+    RFC 9309, 2.2.3: patterns spell a literal `*` and `$` as `%2A` and `%24`.
     """
-    if "%" not in path and path.isascii():
-        return path
-    raw = path.encode("utf-8", "surrogatepass")
-    raw = _ESCAPE.sub(_one_escape, raw)
-    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+    return _decoded(path.replace("*", "%2A").replace("$", "%24"))
 
 
-def _one_escape(match: re.Match[bytes]) -> bytes:
+def _decoded(text: str) -> str:
+    """RFC 9309, 2.2.2: encoded unreserved characters are decoded prior to comparison, no others."""
+    return _ESCAPE.sub(_one_escape, text) if "%" in text else text
+
+
+def _one_escape(match: re.Match[str]) -> str:
     byte = int(match[1], 16)
-    return bytes((byte,)) if byte in _UNRESERVED else b"%" + match[1].upper()
+    return chr(byte) if byte in _UNRESERVED else "%" + match[1].upper()
 
 
 def body_text(entity: bytes, codings: str | None) -> bytes:
