@@ -53,6 +53,14 @@ def target(url: str, base: str | None = None) -> Target:
     return Target(href, scheme, parsed.hostname, port, href.removeprefix(origin))
 
 
+def resolved(url: str, base: str) -> str:
+    """A relative URL made absolute, of any scheme; as it was where that cannot be."""
+    try:
+        return str(_parse(url, base).href)
+    except NotATarget:
+        return url
+
+
 def _parse(url: str, base: str | None) -> ada_url.URL:
     try:
         return ada_url.URL(url, base) if base else ada_url.URL(url)

@@ -33,7 +33,7 @@ def cite(url: str, role: Role, line: int, base: str | None = None) -> Citation |
     if not _HAS_SCHEME.match(address):
         if base is None:
             return None
-        address = _resolved(address, base)
+        address = urls.resolved(address, base)
     shown = urls.without_userinfo(address)
     try:
         return Citation(shown, role, line, urls.target(address))
@@ -83,15 +83,6 @@ def unique(citations: Iterable[Citation | None]) -> Iterator[Citation]:
         if known is None or order.index(citation.role) < order.index(known.role):
             kept[key] = citation
     yield from kept.values()
-
-
-def _resolved(address: str, base: str) -> str:
-    import ada_url
-
-    try:
-        return str(ada_url.URL(address, base).href)
-    except ValueError:
-        return address
 
 
 def _scrubbed(url: str) -> str:
