@@ -20,6 +20,7 @@ from scraper import citations, demo, pipeline, report
 from scraper.demo import show
 from scraper.demo.server import Reply, Request, StandInWeb
 from scraper.demo.web import moscow_page, source
+from scraper.errors import UsageError
 from scraper.model import Facts, Link
 from scraper.settings import Settings, packaged_config
 from scraper.state import StateFile
@@ -120,6 +121,27 @@ def test_another_document_in_the_same_form_agrees_with_its_page(demonstrated: Sh
     assert len(facts.paragraphs) == 5
 
 
+def test_an_archive_of_the_users_own_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "collections/main").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"an archive of your own \(main\); name another folder"):
+        demo.run(Settings(), tmp_path, [].append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["collections"]
+
+
+def test_a_signal_ends_the_demonstration_with_its_exit_code(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert demo.run(Settings(), tmp_path / "archive", said.append, pipeline.Stop(signal_number=15)) == 143
+    assert "The ledger" not in "\n".join(said)
+
+
+def test_without_its_extra_the_demonstration_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(UsageError, match=r"pip install 'scraper\[demo\]'"):
+        demo.run(Settings(), tmp_path / "archive", [].append)
+
+
 def test_the_demonstration_says_which_citation_differs() -> None:
     differences = list(show.ledger_differences(["dead(410) here"]))
     assert differences[0] == "not expected: dead(410) here"
@@ -142,11 +164,11 @@ def test_a_capture_can_be_removed_as_readme_tells(demonstrated: Shown, tmp_path:
     script = re.findall(r"^```python\n(# remove\.py.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0]
     root = tmp_path / "archive"
     shutil.copytree(demonstrated.root, root)
-    (warc,) = (root / "collections/main/archive").glob("*.warc.gz")
+    (warc,) = (root / "collections/demo/archive").glob("*.warc.gz")
     subprocess.run([sys.executable, "-c", script, str(warc), TABLES_URL], check=True, timeout=120)
     Path(f"{warc}.new").rename(warc)
     Path(f"{warc}.sha256").write_text(f"{hashlib.sha256(warc.read_bytes()).hexdigest()}  {warc.name}\n")
-    shutil.rmtree(root / "collections/main/text")
+    shutil.rmtree(root / "collections/demo/text")
     pipeline.rebuild(root, Settings(), pipeline.Listener(), pipeline.Stop())
     assert list(pipeline.check(root)) == []
     with StateFile.open_for_reading(root) as state:

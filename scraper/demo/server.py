@@ -75,10 +75,11 @@ class StandInWeb:
     ca_file: str = ""
 
     def __enter__(self) -> Self:
+        context, authority = _tls_context(self.hosts)
         self._folder = tempfile.TemporaryDirectory(prefix="scraper-demo-")
-        authority = Path(self._folder.name) / "authority.pem"
-        context = _tls_context(self.hosts, authority)
-        self.ca_file = str(authority)
+        file = Path(self._folder.name) / "authority.pem"
+        file.write_bytes(authority)
+        self.ca_file = str(file)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stand-in web", daemon=True)
         self._thread.start()
@@ -206,14 +207,13 @@ def _chunks(body: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
-def _tls_context(hosts: Sequence[str], authority_file: Path) -> ssl.SSLContext:
-    """A certificate for the hosts, from an authority made a moment ago and known to nobody else."""
+def _tls_context(hosts: Sequence[str]) -> tuple[ssl.SSLContext, bytes]:
+    """A certificate for the hosts, and as PEM the authority that gave it: made a moment ago, known to nobody else."""
     try:
         import trustme
     except ImportError as error:
         raise UsageError("the demo needs the package trustme; install it with: pip install 'scraper[demo]'") from error
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(authority_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*hosts).configure_cert(context)
-    return context
+    return context, authority.cert_pem.bytes()

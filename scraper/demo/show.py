@@ -12,10 +12,12 @@ from typing import Any
 from scraper import citations, pipeline, report
 from scraper.demo.server import StandInWeb
 from scraper.demo.web import Source, source, stand_in_pages
+from scraper.errors import UsageError
 from scraper.model import Facts
 from scraper.settings import FetchSettings, Settings, packaged_config
 from scraper.state import StateFile
 
+COLLECTION = "demo"  # its name marks an archive as made by the demonstration
 SEED = "000_b5dde23a3ed5c483.txt"
 COMET = "comet-notes.txt"
 DELAY_SECONDS = 0.2  # the stand-in web is our own: no host has to be spared, the order still shows
@@ -29,8 +31,11 @@ def run(settings: Settings, archive: Path | None, say: Say, stop: pipeline.Stop 
 
     Of `settings` only the archive's folder, the contact, the site rules and the extractor's part count: what is
     fetched, and from where, belongs to the demonstration. `archive` defaults to `demo` below the settings' archive.
+
+    Raises `UsageError` for an archive which holds anything else.
     """
     root = archive or Path(settings.archive).expanduser() / "demo"
+    _refuse_real_archive(root)
     seed, comet = _source(seed_path()), _source(documents_folder() / COMET)
     pages = stand_in_pages(seed, comet)
     documents = [str(seed_path()), str(documents_folder())]
@@ -92,13 +97,25 @@ def _titles(facts: Facts) -> list[str]:
     return [link.title for link in facts.related]
 
 
+def _refuse_real_archive(root: Path) -> None:
+    others = {path.name for path in root.glob("collections/*")} - {COLLECTION}
+    if others:
+        found = ", ".join(sorted(others))
+        raise UsageError(f"{root}: an archive of your own ({found}); name another folder for the demo with --archive")
+
+
 def _settings(settings: Settings, web: StandInWeb) -> Settings:
     """The real job's settings, but for where the hosts are found and how long to wait."""
     fetch = FetchSettings(
         delay_seconds=DELAY_SECONDS, retry_base_seconds=DELAY_SECONDS, resolve=web.overrides, ca_file=web.ca_file
     )
     return Settings(
-        contact=settings.contact, sites=settings.sites, extract=settings.extract, warc=settings.warc, fetch=fetch
+        contact=settings.contact,
+        collection=COLLECTION,
+        sites=settings.sites,
+        extract=settings.extract,
+        warc=settings.warc,
+        fetch=fetch,
     )
 
 
