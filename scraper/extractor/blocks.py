@@ -26,6 +26,8 @@ _SPACE = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
 _LINES = re.compile(r" ?\n ?")
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _FURNITURE_SHARE = 0.3  # of the subtree's text: what would remove more is not furniture
+_BOX_LINKED = 0.6
+_BOXES = frozenset({"div", "section", "ul", "ol", "table", "article", "header"})
 _LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
 
 
@@ -84,11 +86,11 @@ def _element(reader: _Reader, tag: Tag) -> None:
             _inline(reader, tag)
         return
     _flush(reader)
-    if _dropped(reader, tag):
+    if _dropped(reader, tag) or (name in _BOXES and _is_link_box(reader, tag)):
         reader.related.extend(_related_links(tag))
         return
     outer = reader.names
-    reader.names = _names(tag) or outer
+    reader.names = _said(tag).names or outer
     _block(reader, tag, name)
     _flush(reader)
     reader.names = outer
@@ -100,7 +102,7 @@ def _block(reader: _Reader, tag: Tag, name: str) -> None:
     elif name == "pre":
         _code(reader, tag)
     elif name == "blockquote":
-        _add(reader, tag, BlockKind.EMBED if marks.is_embed_name(_names(tag)) else BlockKind.QUOTE)
+        _add(reader, tag, BlockKind.EMBED if _said(tag).embed else BlockKind.QUOTE)
     elif name in ("ul", "ol"):
         _list(reader, tag)
     elif name == "table":
@@ -144,29 +146,41 @@ def _holds_blocks(tag: Tag) -> bool:
     return any(isinstance(node, Tag) and node.name not in _INLINE and node.name != "br" for node in tag.descendants)
 
 
-def _names(tag: Tag) -> tuple[str, ...]:
-    classes, ident = tag.get("class"), tag.get("id")
-    if not classes and not ident:
-        return ()
-    joined = " ".join(classes) if isinstance(classes, list) else str(classes or "")
-    return marks.names_of(joined, ident if isinstance(ident, str) else "")
+def _said(tag: Tag) -> marks.Marked:
+    return marks.marked(_attribute(tag, "class"), _attribute(tag, "id"))
+
+
+def _attribute(tag: Tag, name: str) -> str:
+    value = tag.attrs.get(name)
+    return " ".join(value) if isinstance(value, list) else value or ""
 
 
 def _dropped(reader: _Reader, tag: Tag) -> bool:
-    names = _names(tag)
-    attributes = {key: value if isinstance(value, str) else " ".join(value) for key, value in tag.attrs.items()}
+    if not tag.attrs and tag.name not in marks.FURNITURE_TAGS:
+        return False
+    said = _said(tag)
     suspicious = (
         tag.name in marks.FURNITURE_TAGS
-        or attributes.get("role") in marks.FURNITURE_ROLES
-        or marks.is_hidden(attributes)
-        or marks.is_furniture_name(names)
-        or marks.is_caption_name(names)
+        or said.furniture
+        or said.caption
+        or _attribute(tag, "role") in marks.FURNITURE_ROLES
+        or marks.is_hidden({key: _attribute(tag, key) for key in ("hidden", "aria-hidden", "style") if key in tag.attrs})
     )
     return suspicious and len(tag.get_text()) < _FURNITURE_SHARE * reader.total
 
 
+def _is_link_box(reader: _Reader, tag: Tag) -> bool:
+    """A box whose text is mostly links: cards, "best of" lists, menus."""
+    links = tag.find_all("a")
+    if len(links) < 2:
+        return False
+    size = len(" ".join(tag.get_text().split()))
+    linked = sum(len(" ".join(link.get_text().split())) for link in links)
+    return linked > _BOX_LINKED * size and size < _FURNITURE_SHARE * reader.total
+
+
 def _related_links(tag: Tag) -> Iterator[Link]:
-    names = _names(tag)
+    names = _said(tag).names
     if not any("related" in name or "internal-link" in name or "read-more" in name for name in names):
         return
     for link in tag.find_all("a", href=True)[:20]:
@@ -199,7 +213,7 @@ def _flush(reader: _Reader) -> None:
 
 def _paragraphs(text: str) -> list[str]:
     parts = [part.strip() for part in _PARAGRAPH_BREAK.split(text)]
-    found = []
+    found: list[str] = []
     for part in parts:
         lines = part.split("\n")
         # Long lines parted by single breaks are paragraphs; short ones are verse or an address.

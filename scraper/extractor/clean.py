@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from scraper import dates
 from scraper.extractor.blocks import Piece
 from scraper.model import Block, BlockKind, Link
 
@@ -22,7 +23,7 @@ _JUNK = re.compile(
     r"(?:click|tap) here (?:to|for).{0,120}|sign up (?:for|to|here|now).{0,160}|subscribe (?:to|now|here|for|today).{0,160}|follow (?:us|me|@|him|her) ?.{0,120}|like us on .{0,100}|download (?:our|the) .{0,80}app.{0,100}|"
     r"get (?:our|the) .{0,80}newsletters?.{0,100}|photos?:? .{0,60}/.{0,60}|image (?:source|credit|copyright|caption).{0,100}|photo(?:graph)? (?:by|credit|courtesy).{0,100}|(?:file )?photo by .{0,80}|getty images|"
     r"copyright .{0,200}|©.{0,200}|\(?c\) \d{4}.{0,160}|all rights reserved\.?.{0,80}|\d{1,4} comments?|comments?|leave a (?:comment|reply).{0,40}|view (?:all )?comments.{0,20}|post a comment|tags?:.{0,200}|topics?:.{0,200}|filed under:?.{0,160}|"
-    r"print|email|copy link|save|listen(?: to (?:this )?(?:article|story))?.{0,40}|\d{1,3} min(?:ute)?s? (?:read|listen).{0,10}|reading time.{0,30}|(?:posted|published|updated|last updated|first published)(?: on| at|:).{0,60}|"
+    r"facebook(?: \W?twitter| \W?x)?(?: \W?e-?mail)?.{0,20}|(?:show|hide) caption|view this post on instagram.{0,40}|a post shared by .{0,100}|print|email|copy link|save|listen(?: to (?:this )?(?:article|story))?.{0,40}|\d{1,3} min(?:ute)?s? (?:read|listen).{0,10}|reading time.{0,30}|(?:posted|published|updated|last updated|first published)(?: on| at|:).{0,60}|"
     r"anzeige|werbung|publicité|publicidad|pubblicità|реклама|広告|advertentie|annons|reklama|close|skip(?: ad(?:vertisement)?)?|back to top|next article|previous article|table of contents|"
     r"this (?:article|story|post) (?:was |has been )?(?:originally )?(?:first )?(?:published|appeared) (?:on|in|at|by) .{0,160}|reporting by .{0,250}|editing by .{0,200}|\(reporting by .{0,300}|our standards: .{0,80}|with (?:files|reporting) from .{0,100})$"
 )
@@ -33,6 +34,18 @@ _TAIL_HEADING = re.compile(
     r"mehr zum thema|auch interessant|lesen sie auch|kommentare|das könnte sie.{0,40}|à lire (?:aussi|également)|sur le même (?:sujet|thème)|commentaires|comentarios|más noticias|te puede interesar|noticias relacionadas|lo más (?:leído|visto)|leia (?:também|mais)|veja também|"
     r"leggi anche|commenti|lees ook|читайте также|комментарии|по теме|関連記事|コメント|相关(?:新闻|阅读)|延伸閱讀|관련기사)\W{0,5}$"
 )
+_BYLINE = re.compile(r"(?:By|BY|Von|Par|Por|Di|Автор:?|Written by|Story by)\s?(?=[A-ZÀ-ÞА-Я])")
+_TAIL = re.compile(
+    r"(?i)^[\W_]{0,3}(?:contact .{2,60} at .{0,200}"
+    r"|(?:you can )?follow .{2,60} on (?:x|twitter|instagram|facebook)\b.{0,200}"
+    r"|(?:read|see) more (?:from|of) .{0,120}"
+    r"|.{2,80} (?:contributed to this (?:report|story|article)|contributed reporting)\.?.{0,80}"
+    r"|contributing: .{0,300}|e-?mail:? .{0,120}|have a (?:news )?tip.{0,200}|got a tip.{0,200}"
+    r"|(?:more information|journal information|provided by|sources?|via|citation|originally published)\s?:.{0,400}"
+    r"|[^.]{2,60} is (?:a|an|the) (?:[\w'-]{1,20} ){0,4}"
+    r"(?:reporter|writer|editor|columnist|correspondent|contributor|journalist|author|producer|fellow|professor)\b.{0,500})$"
+)
+_TAIL_PIECES = 4
 _MOST_LINKED = 0.6
 _LABEL_MOST = 60  # letters
 
@@ -49,7 +62,7 @@ def article_pieces(pieces: Sequence[Piece], title: str | None) -> tuple[list[Pie
             after_label = not piece.links and len(text) <= _LABEL_MOST
             continue
         after_label = False
-        if _JUNK.match(text[:400]) or _mostly_links(piece) or not any(map(str.isalnum, text)):
+        if _JUNK.match(text[:400]) or _mostly_links(piece) or _is_label(piece, len(kept)):
             continue
         kept.append(piece)
     kept = _without_headline(kept, title)
@@ -67,6 +80,18 @@ def _is_related(piece: Piece, after_label: bool) -> bool:
     return after_label and piece.linked >= _MOST_LINKED * len(text)
 
 
+def _is_label(piece: Piece, before: int) -> bool:
+    """A line without words, a date line, or (before the text begins) a byline."""
+    text = piece.block.text
+    if not any(map(str.isalnum, text)):
+        return True
+    if piece.block.kind is not BlockKind.PARAGRAPH or len(text) > _LABEL_MOST:
+        return False
+    if any(map(str.isdigit, text)) and len(text) >= 8 and dates.parse(text) is not None:
+        return True
+    return before < 2 and bool(_BYLINE.match(text)) and not text.endswith(".")
+
+
 def _links_of(piece: Piece) -> list[Link]:
     return [link for link in piece.links if len(link.title) >= 8]
 
@@ -80,7 +105,7 @@ def _mostly_links(piece: Piece) -> bool:
             return True
         case BlockKind.PARAGRAPH:
             # A linked sentence can be text; a linked title without its full stop is a pointer elsewhere.
-            return piece.linked >= 0.9 * len(text) and (text[-1] not in ".!?。" or len(text) < 40)
+            return piece.linked >= 0.9 * len(text) and (text[-1] not in ".。" or len(text) < 40)
         case BlockKind.TABLE:
             return piece.linked >= 0.8 * len(text)
         case _:
@@ -112,7 +137,15 @@ def _without_tail(pieces: list[Piece], related: list[Link]) -> list[Piece]:
                 pieces = pieces[:index]
                 break
         seen += len(piece.block.text)
-    return _without_bare_headings(pieces)
+    return _without_bare_headings(_without_notes(pieces))
+
+
+def _without_notes(pieces: list[Piece]) -> list[Piece]:
+    """The last pieces without notes on the makers: contacts, contributors, who the author is."""
+    if len(pieces) <= _TAIL_PIECES:
+        return pieces
+    head, tail = pieces[:-_TAIL_PIECES], pieces[-_TAIL_PIECES:]
+    return head + [piece for piece in tail if not (len(piece.block.text) < 600 and _TAIL.match(piece.block.text))]
 
 
 def _without_bare_headings(pieces: list[Piece]) -> list[Piece]:

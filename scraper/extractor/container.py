@@ -19,6 +19,7 @@ _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup"})
 _LEAVES = frozenset(
     {"p", "pre", "blockquote", "li", "dd", "dt", "tr", "td", "th", "figcaption", "ul", "ol", "table", "tbody"}
 )
+_TEXT_TAGS = frozenset({"main", "article", "body"})  # no class name makes furniture of these
 _SENTENCE_END = frozenset('.!?。！？…”"»।')
 
 _SHORTEST_TEXT = 25  # letters of a block that counts as text
@@ -92,13 +93,11 @@ def _part(node: LexborNode, parent: Part) -> Part:
     if tag not in _INLINE:
         attributes = node.attributes
         if attributes:
-            names = marks.names_of(attributes.get("class") or "", attributes.get("id") or "")
+            said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
             part.furniture = (
-                marks.is_furniture_name(names)
-                or attributes.get("role") in marks.FURNITURE_ROLES
-                or marks.is_hidden(attributes)
+                (said.furniture and tag not in _TEXT_TAGS) or attributes.get("role") in marks.FURNITURE_ROLES or marks.is_hidden(attributes)
             )
-            part.body_name = attributes.get("itemprop") == "articleBody" or marks.is_body_name(names)
+            part.body_name = said.body or attributes.get("itemprop") == "articleBody"
         part.furniture = part.furniture or tag in marks.FURNITURE_TAGS
     parent.children.append(part)
     return part

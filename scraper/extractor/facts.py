@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from scraper.extractor import marks
 
 _MOST = 40  # nodes of a kind that are looked at
 _LONGEST = 600  # letters of a visible field
@@ -166,13 +165,9 @@ def _caption(node: LexborNode) -> tuple[str, str]:
     whole = text_of(node)
     for part in node.css(_CREDITS):
         text = text_of(part)
+        if text == whole and "credit" in _names(part.attributes):
+            return "", text
         if not text or text == whole:
-            if (
-                text
-                and marks.is_caption_name((_names(part.attributes).replace("__", "-").replace("_", "-"),))
-                and "credit" in _names(part.attributes)
-            ):
-                return "", text
             continue
         named = any(word in _names(part.attributes) for word in ("credit", "copyright", "source", "photographer"))
         if (named or part.tag in ("span", "small", "cite")) and whole.endswith(text):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import accumulate
+from operator import sub
 
 from scraper.model import ParserLimits
 
 # Tags that have no content (HTML standard, 13.1.2), and those whose end tag is often left out: they do not nest.
 _FLAT = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li dt dd tr td th thead tbody tfoot option".split()  # noqa: SIM905
+    {
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
+        *("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option"),
+    }
 )
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})")
+_TAG = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9:-]{0,30})")
+_SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 _HTML_SIGN = re.compile(
     r"<(?:!doctype|html|head|body|title|meta|script|link|div|p|h[1-6]|article|table|a|br|span|!--)\b", re.I
 )
@@ -55,10 +62,36 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
     """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
     if text.count("<") > limits.max_tags:
         return f"more than {limits.max_tags:,} tags"
-    depth = deepest = 0
-    for end, name in _TAG.findall(text):
-        if name.lower() in _FLAT:
+    if _deepest(_without_scripts(text)) > limits.max_depth:
+        return f"nested deeper than {limits.max_depth} levels"
+    return None
+
+
+def _deepest(text: str) -> int:
+    """The deepest nesting, where an end tag without its start does not count."""
+    steps = map(_step, _TAG.findall(text))
+    levels = list(accumulate(steps, initial=0))
+    floors = accumulate(levels, min)
+    return max(map(sub, levels, floors))
+
+
+@lru_cache(maxsize=1024)
+def _step(tag: str) -> int:
+    name = tag.lstrip("/").lower()
+    return 0 if name in _FLAT else -1 if tag.startswith("/") else 1
+
+
+def _without_scripts(text: str) -> str:
+    """Mark-up in the strings of scripts opens nothing."""
+    kept = []
+    at = 0
+    for start in _SCRIPT.finditer(text):
+        if start.start() < at:
             continue
-        depth = max(0, depth - 1) if end else depth + 1
-        deepest = max(deepest, depth)
-    return f"nested deeper than {limits.max_depth} levels" if deepest > limits.max_depth else None
+        kept.append(text[at : start.start()])
+        end = text.find("</script", start.end())
+        if end < 0:
+            end = text.find("</SCRIPT", start.end())
+        at = end if end >= 0 else len(text)
+    kept.append(text[at:])
+    return "".join(kept)

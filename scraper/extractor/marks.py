@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 # Tags that never hold article text.
 DEAD_TAGS = (
@@ -32,8 +35,7 @@ _FURNITURE = re.compile(
     r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?|infobox-?promo|cta|call-?to-?action|hidden|hide|d-none|invisible"
     r")(?:$|-)"
 )
-# Where names alone are too weak to drop a large part of a text.
-COMMENTS = re.compile(
+_COMMENTS = re.compile(
     r"(?:^|-)(?:comments?|comment-?list|commentlist|disqus|respond|replies|discussion|livefyre)(?:$|-)"
 )
 _CAPTION = re.compile(
@@ -45,45 +47,43 @@ _EMBED = re.compile(
 _BODY = re.compile(
     r"(?:^|-)(?:(?:article|entry|post|story|news|blog|main|page|single|content)-?(?:body|content|text|copy|txt)|articlebody|storybody|bodytext|body-?(?:text|copy|content)|rich-?text|wysiwyg|article-?p(?:age)?-?body)(?:$|-)"
 )
+_TAXONOMY = re.compile(r"(?:tag|category|status|format)-(?!list|links|cloud)")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPLIT = re.compile(r"[^A-Za-z]+")
 _HIDDEN_STYLE = re.compile(r"(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden)", re.IGNORECASE)
 
 
-def names_of(class_value: str, id_value: str) -> tuple[str, ...]:
-    """Class names and id in one form: `articleBody_main` -> `article-body-main`."""
-    found = []
-    for name in f"{class_value} {id_value}".split()[:24]:
-        found.append(_SPLIT.sub("-", _HUMP.sub("-", name[:80])).strip("-").lower())
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What the class names and the id of an element say: `names` in one form (`articleBody_main` -> `article-body-main`)."""
+
+    names: tuple[str, ...] = ()
+    furniture: bool = False
+    body: bool = False
+    caption: bool = False
+    comments: bool = False
+    embed: bool = False
 
 
-def is_furniture_name(names: tuple[str, ...]) -> bool:
-    """Does one of the names mark furniture (and none the body itself)?"""
-    return any(map(_FURNITURE.search, names)) and not any(map(_BODY.search, names))
+@lru_cache(maxsize=8192)
+def marked(class_value: str, id_value: str) -> Marked:
+    """Judge an element by its names; the same few names come again and again in a page."""
+    given = f"{class_value} {id_value}".split()[:24]
+    names = tuple(_SPLIT.sub("-", _HUMP.sub("-", name[:80])).strip("-").lower() for name in given)
+    # WordPress names an article by its tags and categories: `tag-elon-musk` is no list of tags.
+    names = tuple(name for name in names if not _TAXONOMY.match(name))
+    body = any(map(_BODY.search, names))
+    return Marked(
+        names=names,
+        furniture=not body and any(map(_FURNITURE.search, names)),
+        body=body,
+        caption=any(map(_CAPTION.search, names)),
+        comments=any(map(_COMMENTS.search, names)),
+        embed=any(map(_EMBED.search, names)),
+    )
 
 
-def is_caption_name(names: tuple[str, ...]) -> bool:
-    """Does one of the names mark a caption or credit?"""
-    return any(map(_CAPTION.search, names))
-
-
-def is_embed_name(names: tuple[str, ...]) -> bool:
-    """Does one of the names mark an embedded post?"""
-    return any(map(_EMBED.search, names))
-
-
-def is_body_name(names: tuple[str, ...]) -> bool:
-    """Does one of the names mark the article's body?"""
-    return any(map(_BODY.search, names))
-
-
-def is_comments_name(names: tuple[str, ...]) -> bool:
-    """Does one of the names mark the readers' comments?"""
-    return any(map(COMMENTS.search, names))
-
-
-def is_hidden(attributes: dict[str, str | None]) -> bool:
+def is_hidden(attributes: Mapping[str, str | None]) -> bool:
     """Hidden from readers by attribute or inline style."""
     if "hidden" in attributes or attributes.get("aria-hidden") == "true":
         return True
