@@ -27,7 +27,7 @@ def fetch_all(
     async def keep(fetched: Fetched) -> None:
         kept.append(fetched)
 
-    asked = [visit if isinstance(visit, Visit) else Visit(urls.target(visit)) for visit in visits]
+    asked = (visit if isinstance(visit, Visit) else Visit(urls.target(visit)) for visit in visits)
     asyncio.run(Fetcher(settings, AGENT, recall).run(asked, keep))
     return kept
 

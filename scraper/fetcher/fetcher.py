@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from scraper import urls
 from scraper.fetcher import politeness
 from scraper.fetcher.guard import Guard
 from scraper.fetcher.memory import Memories
@@ -159,13 +160,24 @@ class _Run:
         finally:
             self._queue.ended()
 
-    async def _fetch_robots(self, target: Target, turn: Turn | None) -> Capture:
+    async def _fetch_robots(self, target: Target, turn: Turn | None) -> None:
         visit = Visit(target)
         trip = Trip(self._means, visit, Purpose.ROBOTS, turn)
         capture = await self._travel(trip)
-        self._permissions.remember(capture)
+        self._obey(capture, self._permissions.learn(capture))
         await self._hand_over(visit, capture, trip)
-        return capture
+
+    def _obey(self, capture: Capture, crawl_delay_seconds: float | None) -> None:
+        """The answer that brought a Crawl-delay is the first one that it follows."""
+        if crawl_delay_seconds is None:
+            return
+        memory = self._memories.of(urls.host_key(capture.target))
+        delay = politeness.delay_seconds(self._settings, crawl_delay_seconds, memory.response_seconds)
+        memory = politeness.after_answer(memory, capture.ended_at, delay, None)
+        self._memories.put(memory)
+        patience = max(self._settings.longest_wait_seconds, delay)
+        opening = opening_of(memory, datetime.now(UTC), self._loop.time(), patience)
+        self._queue.reopen(memory.host, opening)
 
     async def _travel(self, trip: Trip) -> Capture:
         """Run a trip in this task; when the run is stopped and the grace is over, it ends as `Stopped`."""

@@ -24,14 +24,14 @@ Ruling = Rules | Verdict
 
 
 class Permissions:
-    """The rulings of every origin met. `fetch` visits a robots.txt (with the turn given) and has it kept."""
+    """The rulings of every origin met. `fetch` visits a robots.txt (with the turn given), has it learnt and kept."""
 
     def __init__(
         self,
         product: str,
         robots_hours: float,
         memories: Memories,
-        fetch: Callable[[Target, Turn | None], Awaitable[Capture]],
+        fetch: Callable[[Target, Turn | None], Awaitable[None]],
     ) -> None:
         self._product = product
         self._keep_for = timedelta(hours=min(robots_hours, _LONGEST_HOURS))
@@ -75,9 +75,8 @@ class Permissions:
         self._on_the_way[origin] = pending
         queue.pause(host)
         try:
-            capture = await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over())
-            ruling = self._ruling(capture)
-            self._note(origin, ruling)
+            await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over())
+            ruling = self._rulings[origin]
             pending.set_result(ruling)
         finally:
             pending.cancel()
@@ -91,22 +90,23 @@ class Permissions:
         while len(self._rulings) > _MOST_PARSED:
             self._rulings.popitem(last=False)
 
-    def remember(self, capture: Capture) -> None:
-        """Note a robots.txt in its host's memory."""
+    def learn(self, capture: Capture) -> float | None:
+        """Note what a visit to a robots.txt brought, here and in its host's memory; gives its Crawl-delay."""
         host = urls.host_key(capture.target)
         memory = self._memories.of(host)
-        status, body = read(capture)
-        if status is None and _last_good(memory):
-            return
-        schemes = {capture.target.scheme}
+        ruling = self._ruling(capture)
+        origins = {urls.origin(capture.target): capture.target.scheme}
         if urls.host_key(capture.final) == host and capture.final.path == "/robots.txt":
-            schemes.add(capture.final.scheme)
-        now = capture.ended_at
-        self._memories.put(
-            replace(
-                memory, robots_at=now, robots_status=status, robots_body=body, robots_schemes=" ".join(sorted(schemes))
-            )
-        )
+            # http://x/robots.txt that leads to https://x/robots.txt: both have been read.
+            origins[urls.origin(capture.final)] = capture.final.scheme
+        for origin in origins:
+            self._note(origin, ruling)
+        status, body = read(capture)
+        if status is not None or not _last_good(memory):
+            schemes = " ".join(sorted(origins.values()))
+            memory = replace(memory, robots_at=capture.ended_at, robots_status=status, robots_body=body)
+            self._memories.put(replace(memory, robots_schemes=schemes))
+        return ruling.crawl_delay_seconds if isinstance(ruling, Rules) else None
 
     def _ruling(self, capture: Capture) -> Ruling:
         status, body = read(capture)

@@ -118,6 +118,12 @@ class Queue:
             host.opening = opening
         self._forget_or_list(host)
 
+    def reopen(self, host: str, opening: Opening) -> None:
+        """Change when a host may be asked again: something was learnt since its last turn ended."""
+        entry = self._host(host)
+        entry.opening = opening
+        self._list(entry)
+
     def pause(self, host: str) -> None:
         """Begin no fresh visit at a host: its robots.txt is on the way."""
         self._host(host).paused += 1
