@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -363,5 +362,4 @@ class StateFile:
         with translated(self.path):
             cursor = self._db.cursor()
             cursor.row_factory = sqlite3.Row
-            with closing(cursor):
-                yield from cursor.execute(sql, values)
+            yield from cursor.execute(sql, values)
