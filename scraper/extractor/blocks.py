@@ -26,6 +26,7 @@ _SPACE = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
 _LINES = re.compile(r" ?\n ?")
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _FURNITURE_SHARE = 0.3  # of the subtree's text: what would remove more is not furniture
+_TRUSTED_SHARE = 0.35  # of the text that must be left when furniture by name is taken away
 _BOX_LINKED = 0.6
 _BOXES = frozenset({"div", "section", "ul", "ol", "table", "article", "header"})
 _LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
@@ -47,6 +48,7 @@ class _Reader:
     """Walks the subtree once (its notebook: the pieces so far and the current inline run)."""
 
     total: int
+    by_names: bool = True
     pieces: list[Piece] = field(default_factory=list)
     related: list[Link] = field(default_factory=list)
     run: list[str] = field(default_factory=list)
@@ -60,9 +62,16 @@ def read(html: str) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
     """The pieces of a subtree's HTML in order, and the related links found in boxes that are no text."""
     soup = BeautifulSoup(html, "lxml")
     top = soup.body or soup
-    reader = _Reader(total=max(1, len(top.get_text())))
+    total = max(1, len(top.get_text()))
+    reader = _Reader(total)
     _walk(reader, top)
     _flush(reader)
+    if sum(len(piece.block.text) for piece in reader.pieces) < _TRUSTED_SHARE * total:
+        # Names that condemn nearly all of the text speak of something else.
+        again = _Reader(total, by_names=False)
+        _walk(again, top)
+        _flush(again)
+        reader = again
     return tuple(reader.pieces), tuple(reader.related)
 
 
@@ -161,12 +170,17 @@ def _dropped(reader: _Reader, tag: Tag) -> bool:
     said = _said(tag)
     suspicious = (
         tag.name in marks.FURNITURE_TAGS
-        or said.furniture
-        or said.caption
         or _attribute(tag, "role") in marks.FURNITURE_ROLES
-        or marks.is_hidden({key: _attribute(tag, key) for key in ("hidden", "aria-hidden", "style") if key in tag.attrs})
+        or said.caption
+        or (reader.by_names and (said.furniture or _is_hidden(tag)))
     )
     return suspicious and len(tag.get_text()) < _FURNITURE_SHARE * reader.total
+
+
+def _is_hidden(tag: Tag) -> bool:
+    return marks.is_hidden(
+        {key: _attribute(tag, key) for key in ("hidden", "aria-hidden", "style") if key in tag.attrs}
+    )
 
 
 def _is_link_box(reader: _Reader, tag: Tag) -> bool:
@@ -225,7 +239,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
-    inner = _Reader(total=reader.total)
+    inner = _Reader(reader.total, reader.by_names)
     _walk(inner, tag)
     _flush(inner)
     texts = [piece.block.text for piece in inner.pieces]
@@ -251,7 +265,7 @@ def _list(reader: _Reader, tag: Tag) -> None:
     links: list[Link] = []
     linked = 0
     for item in tag.find_all("li", recursive=False) or tag.find_all("li"):
-        inner = _Reader(total=reader.total)
+        inner = _Reader(reader.total, reader.by_names)
         if _dropped(inner, item):
             continue
         _walk(inner, item)

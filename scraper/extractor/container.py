@@ -26,6 +26,7 @@ _SHORTEST_TEXT = 25  # letters of a block that counts as text
 _MOST_LINKED = 0.5
 _DESCEND_SHARE = 0.75  # of the text that a child must hold to be the better container
 _FURNITURE_SHARE = 0.4  # furniture never holds so much of a page's text
+_TRUSTED_SHARE = 0.3  # of the text that must be left when furniture by name is taken away
 _BODY_NAME_SHARE = 0.6
 _WIDE = 3.0  # a CJK character says about as much as three letters
 
@@ -38,7 +39,8 @@ class Part:
     tag: str
     parent: Part | None
     linked: bool = False
-    furniture: bool = False
+    furniture: bool = False  # by its tag or role
+    suspect: bool = False  # by its names, or hidden
     body_name: bool = False
     own_text: float = 0.0
     own_linked: float = 0.0
@@ -64,7 +66,10 @@ def choose(tree: LexborHTMLParser) -> Choice | None:
     if body is None:
         return None
     root = _walk(body)
-    _weigh(root)
+    _weigh(root, by_names=True)
+    if root.weight < _TRUSTED_SHARE * root.total:
+        # Names that condemn nearly all of a page speak of something else (builders call every block a widget).
+        _weigh(root, by_names=False)
     if root.weight <= 0:
         return None
     best = _descend(root)
@@ -94,9 +99,8 @@ def _part(node: LexborNode, parent: Part) -> Part:
         attributes = node.attributes
         if attributes:
             said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
-            part.furniture = (
-                (said.furniture and tag not in _TEXT_TAGS) or attributes.get("role") in marks.FURNITURE_ROLES or marks.is_hidden(attributes)
-            )
+            part.suspect = (said.furniture and tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
+            part.furniture = attributes.get("role") in marks.FURNITURE_ROLES
             part.body_name = said.body or attributes.get("itemprop") == "articleBody"
         part.furniture = part.furniture or tag in marks.FURNITURE_TAGS
     parent.children.append(part)
@@ -119,22 +123,19 @@ def _add_text(part: Part | None, text: str | None) -> None:
         block.ends_like_prose = folded[-1] in _SENTENCE_END
 
 
-def _weigh(root: Part) -> None:
+def _weigh(root: Part, by_names: bool) -> None:
     """Text weight bottom-up; furniture gives its parents nothing unless it holds the better part of the page."""
     order = [root]
     for part in order:
         order.extend(part.children)
-    page_total = 0.0
+        part.weight = part.total = 0.0
     for part in reversed(order):
-        own = _own_weight(part)
-        part.total += own
-        page_total += own
+        part.total += _own_weight(part)
         if part.parent is not None:
             part.parent.total += part.total
     for part in reversed(order):
         part.weight += _own_weight(part)
-        dropped = part.furniture and part.total < _FURNITURE_SHARE * page_total
-        if dropped:
+        if (part.furniture or (by_names and part.suspect)) and part.total < _FURNITURE_SHARE * root.total:
             part.weight = 0.0
         if part.parent is not None:
             part.parent.weight += part.weight

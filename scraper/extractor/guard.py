@@ -12,7 +12,22 @@ from scraper.model import ParserLimits
 # Tags that have no content (HTML standard, 13.1.2), and those whose end tag is often left out: they do not nest.
 _FLAT = frozenset(
     {
-        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
+        *(
+            "area",
+            "base",
+            "br",
+            "col",
+            "embed",
+            "hr",
+            "img",
+            "input",
+            "link",
+            "meta",
+            "param",
+            "source",
+            "track",
+            "wbr",
+        ),
         *("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option"),
     }
 )

@@ -29,10 +29,10 @@ _FURNITURE = re.compile(
     r"|tags?|tag-?(?:list|cloud|links)|taxonomy|keywords|topics|breadcrumbs?|crumbs"
     r"|byline|bylines|dateline|timestamp|pub-?date|post-?date|entry-?(?:date|meta|footer)|post-?(?:meta|footer|info)|article-?(?:meta|footer|tools|info|actions)|metadata|byline-?wrapper"
     r"|screen-?reader(?:-?text)?|sr-?only|visually-?hidden|visuallyhidden|print-?only|noprint|no-?print|offscreen"
-    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail|widgets?|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
+    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
     r"|donate|donation|pagination|pager|nav|navigation|navbar|menu|footer|masthead|skip-?link|toc|table-?of-?contents"
     r"|disclaimer|disclosure|copyright|correction-?policy|feedback|rating|ratings|poll|quiz|app-?(?:download|promo)|teasers?|read-?time|reading-?time"
-    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?|infobox-?promo|cta|call-?to-?action|hidden|hide|d-none|invisible"
+    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?|infobox-?promo|cta|call-?to-?action"
     r")(?:$|-)"
 )
 _COMMENTS = re.compile(
