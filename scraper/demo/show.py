@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def facts_differences(document: Facts, markdown: str | None) -> Iterator[str]:
         yield "missing: the article's text"
         return
     page = citations.read_document(markdown.encode(), "article.md").facts
-    for name in Facts.__slots__:
+    for name in (field.name for field in fields(Facts)):
         # The document lost the addresses of related articles; the page has them.
         kept, found = (_titles(facts) if name == "related" else getattr(facts, name) for facts in (document, page))
         if kept != found:
