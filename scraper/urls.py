@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import ada_url
 
@@ -19,10 +20,18 @@ SCHEMES = frozenset(DEFAULT_PORTS)
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:[/\\]{2})[^\s/\\?#<>\"]*@")
 _SURT_WWW = re.compile(r"^www\d*\.")
-_SURT_SESSION = re.compile(
-    r"(?i)(?:^|(?<=&))(?:jsessionid=[0-9a-z$._!-]{10,}|phpsessid=[0-9a-z]{32}|sid=[0-9a-z]{32}"
-    r"|aspsessionid[a-z]{8}=[a-z]{24})(?:&|$)"
+_SURT_SESSIONS = (
+    re.compile(rb"jsessionid=[0-9a-z]{32}(?:&|\Z)"),
+    re.compile(rb"phpsessid=[0-9a-z]{32}(?:&|\Z)"),
+    re.compile(rb"sid=[0-9a-z]{32}(?:&|\Z)"),
+    re.compile(rb"aspsessionid[a-z]{8}=[a-z]{24}(?:&|\Z)"),
+    re.compile(rb"(?<![^&])cfid=[^&]{1,200}&cftoken=[^&]{1,200}(?:&|\Z)"),
 )
+_SURT_ASP_SESSION = re.compile(rb"(?<=/)\((?:[0-9a-z]{24}|(?:[a-z]\([0-9a-z]{24}\)){1,9})\)/")
+_SURT_UNESCAPE_PASSES = 16
+# Google's Safe Browsing canonicalization, from which SURT keys take this: "percent-escape all characters that are
+# <= ASCII 32, >= 127, # or %".
+_SURT_ESCAPED = re.compile(rb"[^\x21-\x7e]|[#%]")
 
 
 class NotATarget(ValueError):
@@ -88,8 +97,8 @@ def origin(target: Target) -> str:
 def surt(href: str) -> str:
     """The SURT look-up key of a URL: `com,example)/path?a&b`, as CDX indexes sort it.
 
-    Lower-cased, `www.` and session ids dropped, query arguments sorted. A key only: two addresses
-    may share one.
+    Unescaped as far as can be, lower-cased, `www.` and session ids dropped, query arguments sorted: what pywb and
+    cdxj-indexer compute, for under another key they would not find a capture. A key only: two addresses may share one.
     """
     scheme, _, rest = href.partition("://")
     if scheme.lower() not in SCHEMES:
@@ -97,13 +106,47 @@ def surt(href: str) -> str:
     authority, slash, tail = _split_authority(rest)
     host, port = _split_port(authority.rpartition("@")[2].lower())
     port = f":{port}" if port and port != str(DEFAULT_PORTS[scheme.lower()]) else ""
+    host = re.sub(r"\.{2,}", ".", host).strip(".")
     host = _SURT_WWW.sub("", host)
-    labels = [host] if host.startswith("[") or host.replace(".", "").isdigit() else host.split(".")[::-1]
-    path, _, query = (slash + tail).partition("#")[0].partition("?")
-    path = path.lower()
-    path = path[:-1] if len(path) > 1 and path.endswith("/") else path or "/"
-    query = "&".join(sorted(part for part in _SURT_SESSION.sub("", query.lower()).split("&") if part))
-    return f"{','.join(labels)}{port}){path}" + (f"?{query}" if query else "")
+    labels = [host.strip("[]")] if host.startswith("[") else host.split(".")[::-1]
+    path, mark, query = (slash + tail).partition("#")[0].partition("?")
+    key = _surt_path(path.encode()) + (_surt_query(query.encode()) if mark else b"")
+    return f"{','.join(labels)}{port}){key.decode('ascii')}"
+
+
+def _surt_path(path: bytes) -> bytes:
+    segments: list[bytes] = []
+    for segment in _surt_unescaped(path).split(b"/"):
+        if segment == b"..":
+            del segments[-1:]
+        elif segment != b".":
+            segments.append(segment)
+    plain = _SURT_ESCAPED.sub(_percent, b"/" + b"/".join(filter(None, segments))).lower()
+    sessions = list(_SURT_ASP_SESSION.finditer(plain, 0, plain.rfind(b".aspx") + 1))
+    return plain[: sessions[-1].start()] + plain[sessions[-1].end() :] if sessions else plain
+
+
+def _surt_query(query: bytes) -> bytes:
+    plain = _SURT_ESCAPED.sub(_percent, _surt_unescaped(query)).lower()
+    for pattern in _SURT_SESSIONS:
+        if found := list(pattern.finditer(plain)):
+            plain = plain[: found[-1].start()] + plain[found[-1].end() :]
+    arguments = sorted(plain.split(b"&"), key=lambda part: part.split(b"=", 1))
+    return b"?" + b"&".join(arguments) if plain else b""
+
+
+def _surt_unescaped(text: bytes) -> bytes:
+    """Percent-decode until nothing changes, in a bounded number of passes: each takes off whole chains of %25."""
+    for _ in range(_SURT_UNESCAPE_PASSES):
+        plain = unquote_to_bytes(re.sub(rb"%(?:25)+", b"%", text))
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _percent(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
 
 
 def _split_authority(rest: str) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -69,11 +70,25 @@ def test_a_normal_form_is_its_own_normal_form(text: str) -> None:
         ("https://www.example.com/A/?b=2&a=1", "com,example)/a?a=1&b=2"),
         ("http://example.com:8080/", "com,example:8080)/"),
         ("https://news.example.co.uk/x/", "uk,co,example,news)/x"),
-        ("http://127.0.0.1/", "127.0.0.1)/"),
+        ("http://127.0.0.1/", "1,0,0,127)/"),
+        ("http://[2001:db8::1]:8080/x", "2001:db8::1:8080)/x"),
+        ("http://example.com./%7Eme//a%2Fb/../c/", "com,example)/~me/a/c"),
+        ("http://example.com/caf%C3%A9?%61=%2525", "com,example)/caf%c3%a9?a=%25"),
+        ("http://example.com/x?b=1&&a", "com,example)/x?&a&b=1"),
+        ("http://example.com/(S(abcdefghijklmnopqrstuvwx))/p.aspx", "com,example)/p.aspx"),
+        ("http://example.com/x?b=1&PHPSESSID=0123456789abcdef0123456789abcdef", "com,example)/x?&b=1"),
     ],
 )
 def test_the_surt_key_sorts_hosts_from_the_right(href: str, key: str) -> None:
     assert urls.surt(href) == key
+
+
+@pytest.mark.parametrize("piece", ["%25", "%2%35", "cfid=", "../", "/(" + "0" * 24 + ")"])
+def test_the_surt_key_of_a_hostile_url_costs_little(piece: str) -> None:
+    start = time.process_time()
+    urls.surt("http://example.com/?" + piece * 40_000)
+    urls.surt("http://example.com/" + piece * 40_000 + ".aspx")
+    assert time.process_time() - start < 10
 
 
 def test_the_registered_domain_follows_the_public_suffix_list() -> None:
