@@ -40,7 +40,8 @@ class Record:
 
     def header(self, name: str) -> str:
         """The first value of a field, empty when there is none."""
-        return next(iter(self.all(name)), "")
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), "")
 
     @property
     def type(self) -> str:
