@@ -14,10 +14,16 @@ from scraper.cli.visit import demo, fetch, run
 from scraper.errors import ScraperError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="scraper", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> int:
     """Keep the web pages that documents cite: the exact HTTP exchange as WARC, the article as clean text."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return 2
 
 
 for verb in (run, fetch, urls, show, status, check, rebuild, export, demo):
@@ -31,7 +37,9 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        return int(cli.main(standalone_mode=False, prog_name="scraper") or 0)
+        # Not `cli.main`: it takes a reader that has gone for a failure of ours.
+        with cli.make_context("scraper", sys.argv[1:]) as context:
+            return int(cli.invoke(context) or 0)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

@@ -146,7 +146,7 @@ def _print_fetched(common: Common, root: Path, hrefs: list[str]) -> None:
             if common.as_json:
                 console.record(report.as_fields(shown))
             elif shown.is_good and shown.markdown is not None:
-                console.result(shown.markdown)
+                console.result(shown.markdown.rstrip())
             else:
                 console.error(f"{href}: {shown.last_visit['outcome']} {shown.last_visit.get('detail', '')}".rstrip())
 

@@ -362,4 +362,6 @@ class StateFile:
         with translated(self.path):
             cursor = self._db.cursor()
             cursor.row_factory = sqlite3.Row
-            yield from cursor.execute(sql, values)
+            # Not `yield from`: it would close the cursor after a reader that has left and closed the file.
+            for row in cursor.execute(sql, values):  # noqa: UP028
+                yield row
