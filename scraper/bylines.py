@@ -37,8 +37,10 @@ _AGENCY_KEYS = frozenset(name if len(name) < 5 else name.casefold() for name in 
 
 _PREFIX = re.compile(
     r"(?:\s*(?:(?:(?:written|posted|published|reported|submitted|authored|story|words|article|report|reporting|review"
-    r"|opinion|analysis|text and photos|texto) by)\b:?|by\b:?|by:|authors?:|von\b|by/|par\b|por\b|di\b|da\b(?=\s[A-ZÀ-Þ])|door\b|av\b|af\b"
-    r"|autor(?:in|es|a|zy)?:|auteurs?\s?:|autore:|ein artikel von|eine analyse von|ein kommentar von|redacción:|texto:|text:|tekst:|foto:"
+    r"|opinion|analysis|text and photos|texto) by)\b:?|by\b:?|by:|authors?:|von\b|by/|par\b|por\b|di\b"
+    r"|da\b(?=\s[A-ZÀ-Þ])|door\b|av\b|af\b"
+    r"|autor(?:in|es|a|zy)?:|auteurs?\s?:|autore:|ein artikel von|eine analyse von|ein kommentar von|redacción:"
+    r"|texto:|text:|tekst:|foto:"
     r"|автор(?:ы|и)?\s?:|текст\s?:|oleh\b:?|yazan:|haber:|作者\s?[:：]|文[/／]|記者\s?|记者\s?[:：]?|撰文\s?[:：/]))\s*",
     re.IGNORECASE,
 )
@@ -51,11 +53,15 @@ _CUT = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"(?i)\b(?:editors?|reporters?|writers?|correspondents?|columnists?|contributors?|contributing|journalists?|staff|analyst"
-    r"|bureau|newsroom|desk|intern|photographers?|producers?|anchor|admin|administrator|webmaster|redaktion|redakteur(?:in)?"
-    r"|rédaction|redacción|redacao|redação|redazione|redactie|redaktør|редакция|редактор|корреспондент|journaliste|periodista"
+    r"(?i)\b(?:editors?|reporters?|writers?|correspondents?|columnists?|contributors?|contributing|journalists?"
+    r"|staff|analyst"
+    r"|bureau|newsroom|desk|intern|photographers?|producers?|anchor|admin|administrator|webmaster|redaktion"
+    r"|redakteur(?:in)?"
+    r"|rédaction|redacción|redacao|redação|redazione|redactie|redaktør|редакция|редактор|корреспондент|journaliste"
+    r"|periodista"
     r"|professor|director|president|ceo|founder|senior|chief|freelancer?|press release|news team|web team|online|team"
-    r"|specialist|manager|officer|researcher|fellow|lecturer|university|guest|author|unknown|anonymous|none|null|default)\b"
+    r"|specialist|manager|officer|researcher|fellow|lecturer|university|guest|author|unknown|anonymous|none|null"
+    r"|default)\b"
 )
 _BRACKETED_AGENCY = re.compile(r"\s\(([^()]{2,40})\)")
 _DEGREE = re.compile(

@@ -136,6 +136,34 @@ _TIME = re.compile(
 _OFFSET = re.compile(r"(?:\b(?:UTC|GMT)\s?)?(?P<sign>[+\-−])(?P<h>\d{1,2})(?::?(?P<m>\d\d))?(?!\d)", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]{0,60}\)|\[[^][]{0,60}\]")
 _REST_WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
+# Languages whose month names stand above: dateparser would find nothing more in them.
+_KNOWN = frozenset(
+    {
+        *(
+            "en",
+            "de",
+            "fr",
+            "es",
+            "pt",
+            "it",
+            "nl",
+            "ro",
+            "tr",
+            "pl",
+            "cs",
+            "ru",
+            "uk",
+            "fi",
+            "sv",
+            "da",
+            "nb",
+            "nn",
+            "no",
+            "el",
+        ),
+        *("zh", "ja", "ko"),
+    }
+)
 # Languages whose all-numeric dates start with the day; en-US and a few others start with the month.
 _MONTH_FIRST = frozenset({"en-us", "en-ph", "es-us"})
 
@@ -276,7 +304,8 @@ def _only_filler(rest: str) -> bool:
 
 
 def _by_dateparser(text: str, language: str | None) -> Moment | None:
-    if not language or not re.search(r"(?<!\d)\d{4}(?!\d)", text):
+    tag = (language or "").lower().replace("_", "-").split("-")[0]
+    if not tag or tag in _KNOWN or not re.search(r"(?<!\d)\d{4}(?!\d)", text):
         return None
     from dateparser.date import DateDataParser  # 0.2 s: only for languages that are not known here
 
@@ -289,7 +318,7 @@ def _by_dateparser(text: str, language: str | None) -> Moment | None:
         "TIMEZONE": "UTC",
     }
     try:
-        reader = DateDataParser(languages=[language.lower().replace("_", "-").split("-")[0]], settings=settings)
+        reader = DateDataParser(languages=[tag], settings=settings)
     except ValueError:  # a language dateparser does not know
         return None
     data = reader.get_date_data(text)

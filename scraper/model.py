@@ -357,8 +357,9 @@ class Article:
 
     @property
     def text(self) -> str:
-        """The body's blocks in order, parted by empty lines: no title, subtitle, captions or credits."""
-        return "\n\n".join(block.text for block in self.blocks if block.text)
+        """The body's blocks in order, parted by empty lines: no title, subtitle, captions, credits or embedded posts."""
+        shown = (block.text for block in self.blocks if block.kind is not BlockKind.EMBED)
+        return "\n\n".join(text for text in shown if text)
 
 
 @dataclass(frozen=True, slots=True)

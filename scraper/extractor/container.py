@@ -26,7 +26,7 @@ _SHORTEST_TEXT = 25  # letters of a block that counts as text
 _MOST_LINKED = 0.5
 _DESCEND_SHARE = 0.75  # of the text that a child must hold to be the better container
 _FURNITURE_SHARE = 0.4  # furniture never holds so much of a page's text
-_TRUSTED_SHARE = 0.3  # of the text that must be left when furniture by name is taken away
+_TRUSTED_SHARE = 0.2  # of the text that must be left when furniture by name is taken away
 _BODY_NAME_SHARE = 0.6
 _WIDE = 3.0  # a CJK character says about as much as three letters
 

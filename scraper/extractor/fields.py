@@ -17,7 +17,8 @@ _WORD = re.compile(r"\w+")
 _PARTS = re.compile(r"\s+(?:\||-|–|—|::|»|«|·|•|/|:)\s+|\s*\|\s*|\s*｜\s*|\s*_\s*(?=[^_]{2,30}$)")
 _LANGUAGE = re.compile(r"^[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8}){0,3}$")
 _CREDIT = re.compile(
-    r"^(?P<caption>.*?)[\s(\[|]{1,3}(?P<credit>(?:(?:photo(?:graph)?|image|picture|foto|bild|credit|source|crédit)s?\s?(?:by|credit|:|/|©)"
+    r"^(?P<caption>.*?)[\s(\[|]{1,3}(?P<credit>(?:(?:photo(?:graph)?|image|picture|foto|bild|credit|source"
+    r"|crédit)s?\s?(?:by|credit|:|/|©)"
     r"|©|\(c\)|via\s).{2,100}?)[)\]]?$",
     re.IGNORECASE,
 )

@@ -21,31 +21,43 @@ FURNITURE_ROLES = frozenset(
 # Never here: paywall, premium, content, article, story, body: they name the text itself as often as not.
 _FURNITURE = re.compile(
     r"(?:^|-)(?:"
-    r"related(?!-?(?:body|text))|recommend(?:ed|ations?|er)?|read-?(?:more|also|next)|see-?also|more-?(?:stories|news|on|from|like|articles)"
-    r"|newsletters?|sign-?up|subscribe|subscription|subscriptions|share|sharing|shares|sharebar|sharetools|social|socials|addthis|addtoany|sharedaddy"
-    r"|comments?|commenting|respond|disqus|livefyre|coral|promos?|promotion|promoted|advert(?:s|isement|ising)?|ads?|adslot|adunit|adbox|banner|sponsor(?:ed|s)?"
+    r"related(?!-?(?:body|text))|recommend(?:ed|ations?|er)?|read-?(?:more|also|next)|see-?also|more-?(?:stories"
+    r"|news|on|from|like|articles)"
+    r"|newsletters?|sign-?up|subscribe|subscription|subscriptions|share|sharing|shares|sharebar|sharetools|social"
+    r"|socials|addthis|addtoany|sharedaddy"
+    r"|comments?|commenting|respond|disqus|livefyre|coral|promos?|promotion|promoted|advert(?:s|isement|ising)?"
+    r"|ads?|adslot|adunit|adbox|banner|sponsor(?:ed|s)?"
     r"|outbrain|taboola|mgid|revcontent|zergnet|dianomi|teads|jp-relatedposts|relatedposts|yarpp"
-    r"|author-?(?:bio|box|info|card|profile|about|description)|about-?(?:the-?)?author|bio|bios|post-?author|writer-?bio"
+    r"|author-?(?:bio|box|info|card|profile|about|description)|about-?(?:the-?)?author|bio|bios|post-?author"
+    r"|writer-?bio"
     r"|tags?|tag-?(?:list|cloud|links)|taxonomy|keywords|topics|breadcrumbs?|crumbs"
-    r"|byline|bylines|dateline|timestamp|pub-?date|post-?date|entry-?(?:date|meta|footer)|post-?(?:meta|footer|info)|article-?(?:meta|footer|tools|info|actions)|metadata|byline-?wrapper"
+    r"|byline|bylines|dateline|timestamp|pub-?date|post-?date|entry-?(?:date|meta|footer)|post-?(?:meta|footer"
+    r"|info)|article-?(?:meta|footer|tools|info|actions)|metadata|byline-?wrapper"
     r"|screen-?reader(?:-?text)?|sr-?only|visually-?hidden|visuallyhidden|print-?only|noprint|no-?print|offscreen"
-    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
+    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail"
+    r"|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
     r"|donate|donation|pagination|pager|nav|navigation|navbar|menu|footer|masthead|skip-?link|toc|table-?of-?contents"
-    r"|disclaimer|disclosure|copyright|correction-?policy|feedback|rating|ratings|poll|quiz|app-?(?:download|promo)|teasers?|read-?time|reading-?time"
-    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?|infobox-?promo|cta|call-?to-?action"
+    r"|disclaimer|disclosure|copyright|correction-?policy|feedback|rating|ratings|poll|quiz|app-?(?:download"
+    r"|promo)|teasers?|read-?time|reading-?time"
+    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?"
+    r"|infobox-?promo|cta|hidden|hide|d-none|invisible|widgets?|call-?to-?action"
     r")(?:$|-)"
 )
 _COMMENTS = re.compile(
     r"(?:^|-)(?:comments?|comment-?list|commentlist|disqus|respond|replies|discussion|livefyre)(?:$|-)"
 )
 _CAPTION = re.compile(
-    r"(?:^|-)(?:captions?|figcaption|wp-caption(?:-text)?|photo-?(?:caption|credit)|image-?(?:caption|credit|source)|credits?|cutline|photographer)(?:$|-)"
+    r"(?:^|-)(?:captions?|figcaption|wp-caption(?:-text)?|photo-?(?:caption|credit)|image-?(?:caption|credit"
+    r"|source)|credits?|cutline|photographer)(?:$|-)"
 )
 _EMBED = re.compile(
-    r"(?:^|-)(?:twitter-?(?:tweet|video)|instagram-?media|tiktok-?embed|fb-?(?:post|video)|reddit-?(?:card|embed)|bluesky-?embed|telegram-?post)(?:$|-)"
+    r"(?:^|-)(?:twitter-?(?:tweet|video)|instagram-?media|tiktok-?embed|fb-?(?:post|video)|reddit-?(?:card|embed)"
+    r"|bluesky-?embed|telegram-?post)(?:$|-)"
 )
 _BODY = re.compile(
-    r"(?:^|-)(?:(?:article|entry|post|story|news|blog|main|page|single|content)-?(?:body|content|text|copy|txt)|articlebody|storybody|bodytext|body-?(?:text|copy|content)|rich-?text|wysiwyg|article-?p(?:age)?-?body)(?:$|-)"
+    r"(?:^|-)(?:(?:article|entry|post|story|news|blog|main|page|single|content)-?(?:body|content|text|copy|txt)"
+    r"|articlebody|storybody|bodytext|body-?(?:text|copy|content)|rich-?text|wysiwyg|article-?p(?:age)?-?body)(?:$"
+    r"|-)"
 )
 _TAXONOMY = re.compile(r"(?:tag|category|status|format)-(?!list|links|cloud)")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -158,9 +158,10 @@ def as_json(article: Article) -> dict[str, object]:
 def from_json(data: Mapping[str, Any]) -> Article:
     """The article that `as_json` wrote."""
     image = data["image"]
+    values: dict[str, Any] = {name: data[name] for name in _PLAIN}
+    values |= {name: tuple(data[name]) for name in _LISTS}
     return Article(
-        **{name: data[name] for name in _PLAIN},
-        **{name: tuple(data[name]) for name in _LISTS},
+        **values,
         published=_moment_in(data["published"]),
         modified=_moment_in(data["modified"]),
         image=Image(image["url"], image["caption"], image["credit"]) if image else None,
