@@ -397,6 +397,42 @@ def test_the_index_is_made_again_from_the_warcs_alone(tmp_path: Path) -> None:
     assert problems(tmp_path) == []
 
 
+def flip(path: Path, place: Location) -> None:
+    data = bytearray(path.read_bytes())
+    data[place.offset + place.length // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_damaged_record_stops_a_rebuild_or_is_told_and_passed_over(tmp_path: Path) -> None:
+    places = sound(tmp_path)
+    path = closed_file(tmp_path)
+    flip(path, places[0])  # the first response; its request and metadata record stay whole
+    with pytest.raises(IntegrityError, match=rf"{path}: offset {places[0].offset}: .*run `scraper check`"):
+        rebuild_index(tmp_path, "main")
+    with pytest.raises(IntegrityError, match=rf"{path}: offset {places[0].offset}: "):
+        list(recorded(tmp_path, "main"))
+
+    told: list[str] = []
+    assert rebuild_index(tmp_path, "main", told.append) == 2
+    visits = list(recorded(tmp_path, "main", told.append))
+    assert [visit.kept.page for visit in visits] == [None, places[3], places[6]]
+    assert [visit.complete for visit in visits] == [True, True, True]
+    assert len(told) == 2
+    assert all(sentence.startswith(f"{path}: offset {places[0].offset}: ") for sentence in told)
+
+
+def test_a_rebuild_makes_a_missing_checksum_and_never_changes_one(tmp_path: Path) -> None:
+    sound(tmp_path)
+    seal = closed_file(tmp_path).with_name(closed_file(tmp_path).name + ".sha256")
+    right = seal.read_bytes()
+    seal.unlink()
+    rebuild_index(tmp_path, "main")
+    assert seal.read_bytes() == right
+    seal.write_text("0" * 64 + f"  {closed_file(tmp_path).name}\n")
+    rebuild_index(tmp_path, "main")
+    assert seal.read_text().startswith("0" * 64)
+
+
 def test_a_damaged_index_is_named_with_what_to_do(tmp_path: Path) -> None:
     sound(tmp_path)
     (path,) = folder(tmp_path, "indexes").iterdir()

@@ -11,7 +11,7 @@ from pathlib import Path
 from scraper.archiver import records
 from scraper.archiver.index import entry_of, index_files, read_line
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
-from scraper.archiver.members import Damaged, Member, next_start, scan
+from scraper.archiver.members import Damaged, Member
 from scraper.archiver.records import Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
@@ -71,20 +71,15 @@ def _check_warc(path: Path, found: _Found) -> Iterator[Problem]:
     if path.stat().st_size == 0:
         yield Problem(path, 0, "the file is empty", advice)
         return
-    start: int | None = 0
-    while start is not None:
-        try:
-            for member in scan(path, start):
-                yield from _check_record(member, path, found)
-            return
-        except Damaged as damage:
-            found.damaged.add(name)
-            yield Problem(path, damage.offset, damage.what, advice)
-            start = next_start(path, damage.offset)
+    damages: list[Damaged] = []
+    for member, record in records.read_all(path, on_damage=damages.append):
+        yield from _check_record(record, member, path, found)
+    for damage in damages:
+        found.damaged.add(name)
+        yield Problem(path, damage.offset, damage.what, advice)
 
 
-def _check_record(member: Member, path: Path, found: _Found) -> Iterator[Problem]:
-    record = records.parse(member.data, member.offset)
+def _check_record(record: Record, member: Member, path: Path, found: _Found) -> Iterator[Problem]:
     if member.offset == 0 and record.type != "warcinfo":
         yield Problem(path, 0, "the file does not begin with a warcinfo record", RESTORE)
     for fault in records.digest_faults(record):
@@ -120,7 +115,7 @@ def _check_seals(layout: Layout) -> Iterator[Problem]:
         try:
             said = re.match(r"([0-9a-f]{64})  (\S+)\n\Z", seal.read_text(encoding="ascii"))
         except FileNotFoundError:
-            yield Problem(seal, None, "the checksum file is missing", f"make it with `sha256sum {path.name}`")
+            yield Problem(seal, None, "the checksum file is missing", REBUILD)
             continue
         except UnicodeDecodeError:
             said = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ from scraper.archiver import records
 from scraper.archiver.collection import Kept
 from scraper.archiver.index import entry_of
 from scraper.archiver.layout import Layout, warc_name
-from scraper.archiver.members import Damaged, Member, scan
-from scraper.archiver.records import Record
+from scraper.archiver.members import Damaged
+from scraper.archiver.records import OnDamage, Record
 from scraper.archiver.visits import NOT_MODIFIED, Fields, read_fields, truncation
 from scraper.errors import IntegrityError
 from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
@@ -58,24 +58,36 @@ class Seen:
     truncated: Truncation | None = None
 
 
-def recorded(root: Path, name: str) -> Iterator[Recorded]:
-    """Every visit of a collection, oldest file first; raises `IntegrityError` at a record that is not whole."""
+def recorded(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> Iterator[Recorded]:
+    """Every visit of a collection, oldest file first.
+
+    At a record that is not whole it raises `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it.
+    """
     layout = Layout(root, name)
     for path in layout.all_warcs():
-        try:
-            yield from visits(path, warc_name(path))
-        except Damaged as damage:
+        yield from visits(path, on_damage=telling(path, on_damage))
+
+
+def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
+    """What to do at damage in a file: tell of it in a sentence, or stop with `IntegrityError`."""
+
+    def tell(damage: Damaged) -> None:
+        if on_damage is None:
             raise IntegrityError(f"{path}: {damage}; run `scraper check` to see what else") from damage
+        on_damage(f"{path}: {damage}; run `scraper check`")
+
+    return tell
 
 
-def visits(path: Path, name: str, start: int = 0) -> Iterator[Recorded]:
-    """The visits of one WARC from an offset on; raises `Damaged`.
+def visits(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[Recorded]:
+    """The visits of one WARC from an offset on; raises `Damaged`, or tells `on_damage` and goes on.
 
     Records that no metadata record ends are one visit: a writer works on one at a time, so they can only be the last.
     """
     pending: list[Seen] = []
-    for member in scan(path, start):
-        yield from _next(seen(member, name), pending)
+    for member, record in records.read_all(path, start, on_damage):
+        location = Location(warc_name(path), member.offset, member.length)
+        yield from _next(seen(record, location), pending)
     if pending:
         yield unfinished(pending)
 
@@ -103,10 +115,8 @@ def _visit_fields(record: Record) -> Fields | None:
     return fields if fields.raw("outcome") in set(State) else None
 
 
-def seen(member: Member, name: str) -> Seen:
-    """Read a member's record and let go of its body."""
-    record = records.parse(member.data, member.offset)
-    location = Location(name, member.offset, member.length)
+def seen(record: Record, location: Location) -> Seen:
+    """A record without its body."""
     entry = entry_of(record, location)
     if entry is None:
         return Seen(record, location)

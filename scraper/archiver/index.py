@@ -15,8 +15,8 @@ from typing import BinaryIO
 from scraper import urls
 from scraper.archiver import records
 from scraper.archiver.layout import Layout, make_folder, replace_file, sync_folder, warc_name, writing
-from scraper.archiver.members import Damaged, Member, scan
-from scraper.archiver.records import Record
+from scraper.archiver.members import Damaged
+from scraper.archiver.records import OnDamage, Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
 
@@ -129,8 +129,8 @@ class OpenEntries:
     def _read_on(self, path: Path, name: str) -> list[IndexEntry]:
         end, entries = self._seen.get(name, (0, []))
         try:
-            for member in scan(path, end):
-                if entry := entry_of_member(member, name):
+            for member, record in records.read_all(path, end):
+                if entry := entry_of(record, Location(name, member.offset, member.length)):
                     entries.append(entry)
                 end = member.offset + member.length
         except (Damaged, FileNotFoundError):
@@ -183,17 +183,11 @@ def write_index(layout: Layout, warc: str, entries: Iterable[IndexEntry]) -> Pat
     return path
 
 
-def entries_of(warc: Path, name: str) -> Iterator[IndexEntry]:
-    """The index entries of a WARC, read from its records; raises `Damaged` where they are not whole."""
-    for member in scan(warc):
-        if entry := entry_of_member(member, name):
+def entries_of(warc: Path, name: str, on_damage: OnDamage | None = None) -> Iterator[IndexEntry]:
+    """The index entries of a WARC, read from its records; raises `Damaged`, or tells `on_damage` and goes on."""
+    for member, record in records.read_all(warc, on_damage=on_damage):
+        if entry := entry_of(record, Location(name, member.offset, member.length)):
             yield entry
-
-
-def entry_of_member(member: Member, name: str) -> IndexEntry | None:
-    """The index entry of a member, if its record is listed."""
-    record = records.parse(member.data, member.offset)
-    return entry_of(record, Location(name, member.offset, member.length))
 
 
 def merge_indexes(layout: Layout) -> None:

@@ -6,15 +6,17 @@ import base64
 import hashlib
 import re
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 
 from warcio.recordloader import ArcWarcRecord
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
 from warcio.warcwriter import WARCWriter
 
-from scraper.archiver.members import Damaged
+from scraper.archiver.members import Damaged, Member, next_start, scan
 
 VERSION = "WARC/1.1"
 HTTP_RESPONSE = "application/http; msgtype=response"
@@ -24,6 +26,8 @@ WARC_FIELDS = "application/warc-fields"
 # WARC 1.1, 4: a value must not hold what would end its line; nothing else of C0 is of use there either.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _KNOWN_VERSIONS = ["WARC/1.1", "WARC/1.0"]
+
+OnDamage = Callable[[Damaged], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,24 @@ def parse(data: bytes, offset: int) -> Record:
     record = Record(tuple(item for item in headers if item[0].lower() != "content-length"), data[start:end])
     _require_named(record, offset)
     return record
+
+
+def read_all(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, Record]]:
+    """Every record of a file from an offset on, with its member; strict, one record a member.
+
+    Raises `Damaged` at the first that is not whole, or tells `on_damage` and goes on with the next that is.
+    """
+    at: int | None = start
+    while at is not None:
+        try:
+            for member in scan(path, at):
+                yield member, parse(member.data, member.offset)
+            return
+        except Damaged as damage:
+            if on_damage is None:
+                raise
+            on_damage(damage)
+            at = next_start(path, damage.offset)
 
 
 def _require_named(record: Record, offset: int) -> None:

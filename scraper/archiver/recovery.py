@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scraper.archiver import records
-from scraper.archiver.history import Recorded, visits
+from scraper.archiver.history import Recorded, telling, visits
 from scraper.archiver.index import entries_of, index_files, merge_indexes, write_index
 from scraper.archiver.layout import (
     OPEN_SUFFIX,
@@ -22,8 +22,8 @@ from scraper.archiver.layout import (
     write_all,
     writing,
 )
-from scraper.archiver.members import Damaged, scan
-from scraper.archiver.segment import seal
+from scraper.archiver.members import Damaged
+from scraper.archiver.segment import seal, write_missing_seal
 from scraper.errors import IntegrityError
 
 _COPY_BYTES = 1 << 20
@@ -73,7 +73,7 @@ def _beyond(path: Path, mark: int) -> Iterator[Recorded]:
     if path.stat().st_size <= mark:
         return
     try:
-        yield from visits(path, warc_name(path), mark)
+        yield from visits(path, mark)
     except Damaged:
         return
 
@@ -82,8 +82,7 @@ def _whole_end(path: Path) -> tuple[int, str]:
     """The offset after the last record in an unbroken row of whole, digest-right ones, and what comes there."""
     end = 0
     try:
-        for member in scan(path):
-            record = records.parse(member.data, member.offset)
+        for member, record in records.read_all(path):
             if faults := records.digest_faults(record):
                 return end, f"offset {end}: {faults[0]}"
             end = member.offset + member.length
@@ -133,10 +132,11 @@ def _close(layout: Layout, path: Path) -> None:
     seal(layout, path, list(entries_of(path, warc_name(path))), digest)
 
 
-def rebuild_index(root: Path, name: str) -> int:
-    """Make the index again from the WARCs alone, under the lock; gives the number of its lines.
+def rebuild_index(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> int:
+    """Make the index again from the WARCs alone, and checksums where they are missing; gives the number of its lines.
 
-    The old files serve until the new ones are whole. Raises `IntegrityError` at a record that is not whole.
+    Under the lock. The old files serve until the new ones are whole. At a record that is not whole it raises
+    `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it; such a file gets no new checksum.
     """
     layout = Layout(root, name)
     old = index_files(layout)
@@ -145,10 +145,12 @@ def rebuild_index(root: Path, name: str) -> int:
     staging = Layout(layout.folder / ".rebuild", name)
     shutil.rmtree(staging.root, ignore_errors=True)  # what an earlier attempt left unfinished
     for path in layout.closed_warcs():
-        try:
-            entries = list(entries_of(path, path.name))
-        except Damaged as damage:
-            raise IntegrityError(f"{path}: {damage}; run `scraper check` to see what else") from damage
+        damages: list[Damaged] = []
+        entries = list(entries_of(path, path.name, damages.append))
+        for damage in damages:
+            telling(path, on_damage)(damage)
+        if not damages:
+            write_missing_seal(layout, path)
         fresh.append(write_index(staging, path.name, entries))
         lines += len(entries)
     _exchange_indexes(layout, old, fresh)

@@ -98,12 +98,24 @@ def seal(layout: Layout, path: Path, entries: Sequence[IndexEntry], sha256: str)
     """Close a synced `.open` file: index and checksum first, the name last, so that a crash between is no loss."""
     name = path.name.removesuffix(OPEN_SUFFIX)
     write_index(layout, name, entries)
-    replace_file(layout.warcs / (name + SEAL_SUFFIX), f"{sha256}  {name}\n".encode())
+    _write_seal(layout, name, sha256)
     final = layout.warcs / name
     with writing(final):
         path.rename(final)
         sync_folder(layout.warcs)
     return final
+
+
+def write_missing_seal(layout: Layout, path: Path) -> None:
+    """Make the checksum of a closed file that has none (put there by hand, say); one that is there is never changed."""
+    if path.with_name(path.name + SEAL_SUFFIX).exists():
+        return
+    with path.open("rb") as file:
+        _write_seal(layout, path.name, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _write_seal(layout: Layout, name: str, sha256: str) -> None:
+    replace_file(layout.warcs / (name + SEAL_SUFFIX), f"{sha256}  {name}\n".encode())
 
 
 def _create(layout: Layout, now: datetime) -> tuple[str, Path, int]:
