@@ -93,6 +93,8 @@ class Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._ended = True
         self.peer_ended |= not self._dropped
         self._error = exc
+        # TLS transports hold 0.3 MB: let go at once, not when the collector comes by.
+        self._transport = None
         self._writable.set()
         self._wake_reader()
         if not self._closed.done():

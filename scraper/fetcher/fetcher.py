@@ -153,6 +153,9 @@ class _Run:
         trip = Trip(self._means, visit, Purpose.PAGE, turn)
         try:
             capture = await self._travel(trip)
+            for host in trip.hosts:
+                if not self._queue.wants(host):
+                    await self._means.wire.hang_up(host)
             await self._hand_over(visit, capture, trip)
             self._done += 1
         except Stopped:

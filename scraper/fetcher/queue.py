@@ -184,6 +184,11 @@ class Queue:
             self._list(host)
         return None
 
+    def wants(self, host: str) -> bool:
+        """Whether anybody waits for this host or speaks with it."""
+        entry = self._hosts.get(host)
+        return entry is not None and not entry.idle
+
     def waiting(self) -> int:
         """How many visits have begun or been read and have no request in flight."""
         return self.unread + max(0, self.under_way - self.in_flight)

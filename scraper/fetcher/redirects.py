@@ -12,8 +12,8 @@ from scraper.model import Exchange
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_REFRESH_SECONDS = 5
 
-_SCAN_BYTES = 64 * 1024
-_WIRE_SCAN_BYTES = 32 * 1024
+# A page that exists to send its reader on says so at its beginning.
+_SCAN_BYTES = 16 * 1024
 
 # HTML standard, "shared declarative refresh steps": digits, a fraction that is ignored, `;` or `,`, `url=`.
 _REFRESH = re.compile(
@@ -104,7 +104,7 @@ def _text(latin: str) -> str:
 
 def _beginning(exchange: Exchange) -> bytes:
     """The first decoded bytes of a page."""
-    body = exchange.body[:_WIRE_SCAN_BYTES]
+    body = exchange.body[:_SCAN_BYTES]
     if "chunked" in (exchange.header("transfer-encoding") or "").lower():
         body = message.dechunk(body)[0]
     coding = (exchange.header("content-encoding") or "").strip().lower()

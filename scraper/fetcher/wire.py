@@ -110,6 +110,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             self._idle.popitem(last=False)
             await oldest.http.aclose()
 
+    async def hang_up(self, host: str) -> None:
+        """Drop the idle lines to a host."""
+        for scheme in urls.SCHEMES:
+            line = self._idle.pop(f"{scheme}://{host}", None)
+            if line is not None:
+                await line.http.aclose()
+
     async def aclose(self) -> None:
         """Drop every line."""
         while self._idle:
@@ -145,7 +152,12 @@ class Wire:
             return await _Call(self._transport, target, headers, limits).run(fresh=True)
         return reply
 
+    async def hang_up(self, host: str) -> None:
+        """Nothing more is wanted of a host: keep no connection to it."""
+        await self._transport.hang_up(host)
+
     async def aclose(self) -> None:
+        """Drop every connection."""
         await self._transport.aclose()
 
 
