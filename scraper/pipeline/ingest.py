@@ -31,6 +31,7 @@ class Ingested:
 def ingest(state: StateFile, sources: Iterable[Source], settings: Settings, stopped: Callable[[], bool]) -> Ingested:
     """Bring the documents into the state; the bytes known already cost nothing."""
     selection = selection_key(settings)
+    judge = Judge.of(settings)
     digests: list[str] = []
     troubles: list[tuple[str, str, bool]] = []
     empty: list[str] = []
@@ -42,7 +43,7 @@ def ingest(state: StateFile, sources: Iterable[Source], settings: Settings, stop
             digest = hashlib.sha256(data).hexdigest()
             if not state.is_known(digest, selection):
                 document = citations.read_document(data, source.name)
-                state.add_document(document, facts_json(document.facts), judge(document, settings), selection)
+                state.add_document(document, facts_json(document.facts), judge(document), selection)
                 if not document.citations:
                     empty.append(source.label)
             state.place(source.label, digest)
@@ -54,14 +55,23 @@ def ingest(state: StateFile, sources: Iterable[Source], settings: Settings, stop
     return Ingested(tuple(digests), tuple(troubles), tuple(empty))
 
 
-def judge(document: Document, settings: Settings) -> list[tuple[Citation, str | None]]:
-    """Each citation with the reason why it is not fetched, or None."""
-    roles = {Role(role) for role in settings.documents.roles}
-    gate = guard.Guard.of(settings.fetch)
-    return [
-        (citation, excluded or (guard.refusal(citation.target, gate) if citation.target else None))
-        for citation, excluded in citations.selected(document, roles)
-    ]
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says of each citation why it is not fetched, under today's settings."""
+
+    roles: frozenset[Role]
+    gate: guard.Guard
+
+    @classmethod
+    def of(cls, settings: Settings) -> Judge:
+        return cls(frozenset(map(Role, settings.documents.roles)), guard.Guard.of(settings.fetch))
+
+    def __call__(self, document: Document) -> list[tuple[Citation, str | None]]:
+        """Each citation with its reason, or None for one that is fetched."""
+        return [
+            (citation, excluded or (guard.refusal(citation.target, self.gate) if citation.target else None))
+            for citation, excluded in citations.selected(document, self.roles)
+        ]
 
 
 def selection_key(settings: Settings) -> str:

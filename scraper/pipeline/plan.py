@@ -11,7 +11,7 @@ from typing import Any
 from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.fetcher import politeness
-from scraper.pipeline.ingest import ingest, judge
+from scraper.pipeline.ingest import Judge, ingest
 from scraper.pipeline.sources import find
 from scraper.settings import Settings
 from scraper.state import StateFile, now
@@ -67,6 +67,7 @@ class Listing:
 
 def list_urls(documents: Sequence[str], settings: Settings) -> Listing:
     """Each URL with role, line, normal form, look-up key, and whether it would be fetched."""
+    judge = Judge.of(settings)
     rows: list[dict[str, Any]] = []
     troubles: list[str] = []
     empty: list[str] = []
@@ -78,7 +79,7 @@ def list_urls(documents: Sequence[str], settings: Settings) -> Listing:
             continue
         if not document.citations:
             empty.append(source.label)
-        for citation, excluded in judge(document, settings):
+        for citation, excluded in judge(document):
             href = citation.target.href if citation.target else None
             rows.append(
                 {
