@@ -37,6 +37,7 @@ _EMPHASIS = "*_~"
 _HOST_LABEL = re.compile(r"[A-Za-z0-9.-]")
 _SUBSTANCE = re.compile(r"[^\W_]|\[")
 _LOOK_BACK = 300  # characters in which an opening bracket or emphasis mark is looked for
+_WINDOW = 512
 _CLOSING_QUOTE = {"'": "'", "‘": "’", "‚": "‘"}
 
 
@@ -62,16 +63,13 @@ def scan(text: str) -> Iterator[Found]:
         start = _beginning(text, match, done)
         if start is None:
             continue
-        run = _RUN.match(text, start)
-        if run is None:
-            continue
-        length = _length(text, start, run.group())
+        length = _length(text, start)
         found = text[start : start + length]
         if not _stands_for_something(found) or _is_elided(text, start + length):
             done = max(done, start + length)
             continue
         done = start + length
-        yield Found(start, done, _INVISIBLE.sub("", found))
+        yield Found(start, done, found if found.isascii() else _INVISIBLE.sub("", found))
 
 
 def _beginning(text: str, match: re.Match[str], done: int) -> int | None:
@@ -100,14 +98,24 @@ def _defanged_host(text: str, at: int, done: int) -> int | None:
     while start < at and text[start] in ".-":
         start += 1
     before = text[start - 1] if start else ""
-    after = text[at + text[at : at + 6].find("]") + 1 :][:1] if start < at else ""
+    close = text.find("]", at, at + 6) + 1
+    after = text[close : close + 1]
     return start if start < at and before not in "@/[(" + "\\" and after.isalnum() else None
 
 
-def _length(text: str, start: int, run: str) -> int:
-    end = _wrapped_length(text, start, run)
-    end = _bracketed_length(text, start, run[:end])
-    return len(_trimmed(text, start, run[:end]))
+def _length(text: str, start: int) -> int:
+    """How long the URL at `start` is. Looks no further than it must: a line may hold a million of them unspaced."""
+    window = _WINDOW
+    while True:
+        match = _RUN.match(text, start, start + window)
+        if match is None:
+            return 0
+        run = match.group()
+        end = _wrapped_length(text, start, run)
+        end = _bracketed_length(text, start, run[:end])
+        if end < len(run) or len(run) < window:
+            return len(_trimmed(text, start, run[:end]))
+        window *= 8
 
 
 def _wrapped_length(text: str, start: int, run: str) -> int:
@@ -168,6 +176,8 @@ def _opens_before(text: str, start: int, opening: str, closing: str) -> bool:
 
 def _trimmed(text: str, start: int, url: str) -> str:
     """Cut the punctuation of the sentence off the end; brackets only when they close nothing in the URL."""
+    if url[-1:].isalnum() or url[-1:] == "/":
+        return url
     surplus = {close: url.count(close) - url.count(open_) for close, open_ in _PAIRS.items()}
     end = len(url)
     while end:
@@ -201,12 +211,15 @@ def _is_elided(text: str, end: int) -> bool:
 # ------------------------------------------------------------------ defanging
 
 _DEFANGED_SCHEME = re.compile(rf"(?i)^(h(?:xx|tt)ps?|ftp)({_SEPARATOR})")
+_PLAIN = re.compile(r"https?://[a-zA-Z0-9.-]+(?:[/?#:]|$)")  # nearly all of them
 _DOTS = re.compile(_DOT, re.IGNORECASE)
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 
 
 def refanged(url: str) -> str:
     """Undo `hxxp`, `[.]`, `(.)`, `[dot]`, `[:]` and `[://]`; an address that is not defanged stays as it is."""
+    if _PLAIN.match(url):
+        return url
     match = _DEFANGED_SCHEME.match(url)
     scheme, rest = (match[1], url[match.end() :]) if match else ("", url)
     if not match and re.match(rf"(?i)[a-z][a-z0-9+.-]{{1,30}}{_SEPARATOR}", url):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from scraper import urls
 from scraper.citations.boundaries import refanged
-from scraper.model import Citation, Role
+from scraper.model import Citation, Role, Target
 
 # WHATWG URL, 4.4: leading and trailing C0 controls and spaces, and any tab or line break, are not part of a URL.
 _EDGES = "".join(map(chr, range(0x21)))
 _BREAKS = re.compile(r"[\t\r\n]+")
+_ORDINARY = re.compile(r"https?://[a-zA-Z0-9.-]+(?:[/?#][!-~]*)?")
 _SPECIAL_SLASHES = re.compile(r"(?i)^(https?):[/\\]*(?=[^/\\])")
 _HAS_SCHEME = re.compile(r"(?i)^[a-z][a-z0-9+.-]+:")
 _HOST_LIKE = re.compile(
@@ -34,11 +36,16 @@ def cite(url: str, role: Role, line: int, base: str | None = None) -> Citation |
         if base is None:
             return None
         address = urls.resolved(address, base)
-    shown = urls.without_userinfo(address)
+    return Citation(urls.without_userinfo(address) if "@" in address else address, role, line, *_judged(address))
+
+
+@lru_cache(maxsize=4096)
+def _judged(address: str) -> tuple[Target | None, str | None]:
+    """The target of an address, or why it has none; documents name the same address again and again."""
     try:
-        return Citation(shown, role, line, urls.target(address))
+        return urls.target(address), None
     except urls.NotATarget as error:
-        return Citation(shown, role, line, None, error.refusal)
+        return None, error.refusal
 
 
 def completed(url: str) -> str:
@@ -46,7 +53,12 @@ def completed(url: str) -> str:
 
     `http` and not `https`, as the URL standard's users do: a server that wants more redirects.
     """
-    address = refanged(_BREAKS.sub("", _scrubbed(url).strip(_EDGES)))
+    if _ORDINARY.fullmatch(url):
+        return url
+    trimmed = _BREAKS.sub("", _scrubbed(url).strip(_EDGES))
+    address = refanged(trimmed)
+    if address != trimmed and _HOST_LIKE.match(address):
+        return f"http://{address}"  # example[.]com
     if address.startswith("//"):
         return f"http:{address}"
     if address[:4].lower() == "www.":

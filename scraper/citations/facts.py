@@ -63,7 +63,7 @@ def of_text(lines: Lines, assigned: Assigned) -> Facts:
     while blocks and (left := head.take(blocks[0])) is not None:
         blocks[:1] = left
     paragraphs = tuple(text for block in blocks for text in _paragraphs(block) if text)
-    related = tuple(link for number in sorted(assigned.related_lines) for link in _related(lines.line(number)))
+    related = tuple(link for number in sorted(assigned.related_lines) for link in _related(lines.lines[number]))
     return replace(head.facts, paragraphs=paragraphs, related=related)
 
 
@@ -117,7 +117,9 @@ def _blocks(lines: Lines, first: int, skipped: frozenset[int]) -> Iterator[list[
     block: list[str] = []
     fence = ""
     for number in range(first, len(lines.starts)):
-        line = lines.line(number).strip()
+        line = lines.lines[number].strip()
+        if not line and not block:
+            continue
         if fence or (_FENCE.fullmatch(line) and number not in skipped):
             if fence and line.startswith(fence) and not line.strip(fence[0]):
                 fence = ""

@@ -46,19 +46,27 @@ def addresses(text: str, markdown: bool) -> list[Found]:
     explicit = list(_explicit(text))
     bare = scan(_masked(text, explicit))
     if markdown:
-        bare = (replace(found, url=_meant(found.url)) for found in bare)
+        bare = (_with_url(found, _meant(found.url)) for found in bare)
     else:
-        bare = (replace(found, url=_in_attribute(text, found)) for found in bare)
+        bare = (_with_url(found, _in_attribute(text, found)) for found in bare)
     return sorted([one for one in (*explicit, *bare) if one.url], key=lambda one: one.start)
+
+
+def _with_url(found: Found, url: str) -> Found:
+    return found if url == found.url else replace(found, url=url)
 
 
 def _meant(url: str) -> str:
     """CommonMark 2.4 and 2.5: backslash escapes and entities in an address of a Markdown text."""
-    return _AMPERSAND.sub("&", _ESCAPE.sub(r"\1", url) if "\\" in url else url)
+    if "\\" in url:
+        url = _ESCAPE.sub(r"\1", url)
+    return _AMPERSAND.sub("&", url) if "&" in url else url
 
 
 def _in_attribute(text: str, found: Found) -> str:
     """HTML pasted into plain text: `href="…?a=1&amp;b=2"`."""
+    if "&" not in found.url:
+        return found.url
     before = text[max(0, found.start - 2) : found.start]
     return _AMPERSAND.sub("&", found.url) if before in ('="', "='") else found.url
 
@@ -78,7 +86,11 @@ def _masked(text: str, explicit: Iterable[Found]) -> str:
 
 def _explicit(text: str) -> list[Found]:
     """Every address in a place made for one, in order; a definition that is used has no address of its own."""
-    definitions = {_label(match[1]): match.end() for match in reversed(list(_DEFINITION.finditer(text)))}
+    definitions: dict[str, str] = {}
+    for match in _DEFINITION.finditer(text):
+        destination = _destination(text, match.end())
+        if destination is not None:
+            definitions.setdefault(_label(match[1]), destination[0])
     used: set[str] = set()
     reference = _references(definitions, used)
     found: list[Found] = []
@@ -103,7 +115,7 @@ def _explicit(text: str) -> list[Found]:
     return found
 
 
-def _references(definitions: dict[str, int], used: set[str]) -> Callable[[str, re.Match[str]], Found | None]:
+def _references(definitions: dict[str, str], used: set[str]) -> Callable[[str, re.Match[str]], Found | None]:
     """`[text][label]`, `[label][]` and `[label]`, read at the place where they stand."""
 
     def read(text: str, match: re.Match[str]) -> Found | None:
@@ -113,17 +125,17 @@ def _references(definitions: dict[str, int], used: set[str]) -> Callable[[str, r
         else:
             inner = match[1] or text[text.rfind("[", max(0, match.start() - 300), match.start()) + 1 : match.start()]
             label, end = _label(inner), match.end()
-        at = definitions.get(label)
-        destination = _destination(text, at) if at is not None else None
+        destination = definitions.get(label)
         if destination is None:
             return None
         used.add(label)
-        return Found(match.start(), end, destination[0], explicit=True)
+        return Found(match.start(), end, destination, explicit=True)
 
     return read
 
 
 def _label(text: str) -> str:
+    """CommonMark 4.7: labels match without regard to case and to how much white space is in them."""
     return " ".join(text.split()).casefold()
 
 

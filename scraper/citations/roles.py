@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate
 
 from scraper.citations import wording
 from scraper.citations.boundaries import Found
@@ -31,25 +31,19 @@ class Lines:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    @cached_property
-    def starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+        self.lines = text.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines[:-1])]
 
     def number(self, offset: int) -> int:
         return bisect_right(self.starts, offset) - 1
 
     def span(self, number: int) -> tuple[int, int]:
-        end = self.starts[number + 1] - 1 if number + 1 < len(self.starts) else len(self.text)
-        return self.starts[number], end
-
-    def line(self, number: int) -> str:
-        start, end = self.span(number)
-        return self.text[start:end]
+        return self.starts[number], self.starts[number] + len(self.lines[number])
 
     def next_filled(self, number: int) -> int | None:
         """The number of the next line that is not blank."""
         for later in range(number + 1, len(self.starts)):
-            if self.line(later).strip(_BLANK):
+            if self.lines[later].strip(_BLANK):
                 return later
         return None
 
@@ -62,7 +56,8 @@ class Marker:
     start: int
     role: Role
     waits: bool
-    bare: bool  # without a colon: "Original url" alone on its line
+    bare: bool  # only an address alone on its line may be meant: no colon, or other words after it
+    alone: bool = False  # the words are all there is, not even a colon
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ def assign(lines: Lines, found: Sequence[Found]) -> Assigned:
         for index in mine:
             if roles[index] is Role.CITED:
                 roles[index] = marker.role
-        if mine or marker.role is Role.RELATED:
+        if mine or (marker.role is Role.RELATED and not marker.alone):
             marked[marker.role] |= {marker.line, *(numbers[index] for index in mine)}
     return Assigned(tuple(roles), frozenset(marked[Role.ORIGINAL]), frozenset(marked[Role.RELATED]))
 
@@ -115,7 +110,7 @@ def _marker(lines: Lines, head: re.Match[str]) -> Marker | None:
     if not glued and after in (":", "："):
         return Marker(number, head.start(1), role, True, bare=bool(rest))
     if after in ("", "\n"):
-        return Marker(number, head.start(1), role, True, bare=True)
+        return Marker(number, head.start(1), role, True, bare=True, alone=True)
     if glued or after in ("]", "[", "<", "("):
         return Marker(number, head.start(1), role, False, bare=False)
     return None
@@ -123,7 +118,7 @@ def _marker(lines: Lines, head: re.Match[str]) -> Marker | None:
 
 def _phrase(lines: Lines, head: re.Match[str]) -> Marker:
     number = lines.number(head.start(1))
-    ends = lines.line(number).rstrip(_BLANK)
+    ends = lines.lines[number].rstrip(_BLANK)
     return Marker(number, head.start(1), Role.ORIGINAL, len(ends) <= _LONG_LINE, bare=not ends.endswith((":", "：")))
 
 
@@ -135,13 +130,13 @@ def _awaited(lines: Lines, found: Sequence[Found], numbers: Sequence[int], marke
     mine = _on_line(numbers, number)
     if not mine:
         return []
-    if marker.role is Role.RELATED and _LIST_ITEM.match(lines.line(number)):
+    if marker.role is Role.RELATED and _LIST_ITEM.match(lines.lines[number]):
         return _in_list(lines, numbers, number)
     if _is_alone(lines, number, found[mine[0]], found[mine[-1]]):
         return mine
     if marker.bare:
         return []
-    short = len(lines.line(number)) <= _LONG_LINE
+    short = len(lines.lines[number]) <= _LONG_LINE
     return mine[:1] if _leads(lines, number, found[mine[0]]) or (short and len(mine) == 1) else []
 
 
@@ -151,7 +146,7 @@ def _on_line(numbers: Sequence[int], number: int) -> list[int]:
 
 def _in_list(lines: Lines, numbers: Sequence[int], number: int | None) -> list[int]:
     mine: list[int] = []
-    while number is not None and _LIST_ITEM.match(lines.line(number)):
+    while number is not None and _LIST_ITEM.match(lines.lines[number]):
         mine += _on_line(numbers, number)
         number = lines.next_filled(number)
     return mine
