@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -79,6 +80,32 @@ def test_the_same_payload_under_another_url_becomes_a_revisit_and_is_read_back_w
     assert two.held.href == "http://example.com/a"
     assert collection.record(two.page).type == "revisit"
     assert make_collection(tmp_path).load(two.page).received == again.received
+
+
+def test_a_revisit_within_the_file_being_written_is_read_back_without_searching_it(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path)
+    first = collection.append(make_capture(make_exchange(body=b"body")))
+    known = {first.entity_sha256: first.held}
+    again = collection.append(make_capture(make_exchange("http://b.example/", b"body")), known=known.get)
+    revisit = collection.record(again.page)
+    assert revisit.header("WARC-Refers-To-Filename") == first.page.warc
+    assert revisit.header("WARC-Refers-To-File-Offset") == str(first.page.offset)
+
+    reader = make_collection(tmp_path)
+    assert reader.load(again.page).body == b"body"
+    assert reader._open_entries._seen == {}  # the file was not scanned
+
+
+@pytest.mark.parametrize("offset", ["7", "99999999", "-1", "../x", "{request}"])
+def test_a_revisit_that_names_a_wrong_place_is_found_through_the_index(tmp_path: Path, offset: str) -> None:
+    collection = make_collection(tmp_path)
+    first = collection.append(make_capture(make_exchange(body=b"body")))
+    revisit = collection.append(make_capture(make_exchange(status=304, body=b"")), held=first.held).page
+    record = collection.record(revisit)
+    collection.close()
+    wrong = offset.format(request=first.locations[1].offset)
+    headers = tuple((k, wrong if k == "WARC-Refers-To-File-Offset" else v) for k, v in record.headers)
+    assert collection._original(replace(record, headers=headers), revisit).block.endswith(b"body")
 
 
 def test_a_second_run_is_refused_at_once_and_told_who_holds_the_lock(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from scraper.archiver.layout import Layout
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
 from scraper.archiver.segment import Segment
-from scraper.archiver.visits import Known, truncation, written
+from scraper.archiver.visits import REFERS_TO_FILE, REFERS_TO_OFFSET, Earlier, Known, truncation, written
 from scraper.errors import IntegrityError
 from scraper.model import Capture, Exchange, Held, Location, Outcome
 
@@ -81,6 +82,7 @@ class Collection:
         self._now = now
         self._segment: Segment | None = None
         self._entries: list[IndexEntry] = []
+        self._originals: dict[tuple[str, str], Location] = {}  # of the file being written, by URL and digest
         self._open_entries = OpenEntries(self.layout)
 
     # ---------------------------------------------------------------- writing
@@ -94,7 +96,7 @@ class Collection:
         `known` finds any earlier payload by the sha256 of an entity: the same again becomes a revisit record.
         Raises `ArchiveUnwritable`; the file is then as it was before.
         """
-        visit = written(capture, via, held, known)
+        visit = written(capture, via, Earlier(held, known, self._place_of))
         if self._segment is not None and self._segment.size >= self._segment_bytes:
             self.close()
         if self._segment is None:
@@ -103,8 +105,13 @@ class Collection:
         for item, location in zip(visit.items, locations, strict=True):
             if entry := entry_of(item.record, location):
                 self._entries.append(entry)
+                if not entry.is_revisit:
+                    self._originals[entry.url, entry.digest] = location
         page = locations[visit.page] if visit.page is not None else None
         return Kept(locations, page, visit.outcome, visit.held, visit.entity_sha256)
+
+    def _place_of(self, held: Held) -> Location | None:
+        return self._originals.get((held.href, held.payload_digest))
 
     def sync(self) -> None:
         """Make everything appended so far outlive a power failure."""
@@ -114,14 +121,15 @@ class Collection:
     def close(self) -> None:
         """Finish the WARC being written: sync, index, checksum, final name. Nothing to do when there is none."""
         segment, self._segment = self._segment, None
-        entries, self._entries = self._entries, []
+        entries, self._entries, self._originals = self._entries, [], {}
         if segment is not None:
             segment.close(entries)
             merge_indexes(self.layout)
 
     def abandon(self) -> None:
         """Leave the WARC being written for the next run's recovery (after an error of the disk)."""
-        segment, self._segment, self._entries = self._segment, None, []
+        segment, self._segment = self._segment, None
+        self._entries, self._originals = [], {}
         if segment is not None:
             segment.abandon()
 
@@ -166,6 +174,8 @@ class Collection:
 
     def _original(self, revisit: Record, location: Location) -> Record:
         href, digest = revisit.header("WARC-Refers-To-Target-URI"), revisit.header("WARC-Payload-Digest")
+        if named := self._named_original(revisit, href, digest):
+            return named
         matching = [entry for entry in self.index.find(href) if _holds(entry, href, digest)]
         matching = matching or [entry for entry in self._unindexed() if _holds(entry, href, digest)]
         if not matching:
@@ -176,6 +186,18 @@ class Collection:
         wanted = records.timestamp14(records.parse_date(revisit.header("WARC-Refers-To-Date") or "1970-01-01"))
         best = min(matching, key=lambda entry: (entry.timestamp != wanted, entry.timestamp))
         return self._record(best.location)[0]
+
+    def _named_original(self, revisit: Record, href: str, digest: str) -> Record | None:
+        """The original at the place that the revisit names, if it names one and it is there."""
+        warc, offset = revisit.header(REFERS_TO_FILE), revisit.header(REFERS_TO_OFFSET)
+        if not warc or not re.fullmatch(r"[0-9]{1,18}", offset):
+            return None
+        try:
+            record = self._record(Location(warc, int(offset), 0))[0]
+        except IntegrityError:
+            return None  # moved since; the index knows better
+        entry = entry_of(record, Location(warc, int(offset), 0))
+        return record if entry and _holds(entry, href, digest) else None
 
     def _unindexed(self) -> Iterator[IndexEntry]:
         """The entries of WARCs without an index yet: our own from memory, another writer's from its records."""

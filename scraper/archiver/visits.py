@@ -12,10 +12,12 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from scraper import message
 from scraper.archiver import records
 from scraper.archiver.records import Record
-from scraper.model import Capture, Exchange, Held, Outcome, State, Truncation
+from scraper.model import Capture, Exchange, Held, Location, Outcome, State, Truncation
 
 SAME_PAYLOAD = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
 NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
+REFERS_TO_FILE = "WARC-Refers-To-Filename"
+REFERS_TO_OFFSET = "WARC-Refers-To-File-Offset"
 PACKED_TYPES = re.compile(
     r"(?i)\s*(?:image/(?!svg|bmp)|audio/|video/|font/woff|application/(?:zip|gzip|x-gzip|x-7z|x-rar|java-archive"
     r"|vnd\.(?:openxmlformats|oasis)|epub))"
@@ -26,6 +28,7 @@ DETAIL_CHARACTERS = 2000
 _ESCAPED = re.compile(r"[%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\s|\s\Z")
 
 Known = Callable[[str], Held | None]
+Where = Callable[[Held], Location | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,25 @@ class _Answer:
     hidden_head: bytes = b""  # the true head of a revisit which may not carry it
 
 
-def written(capture: Capture, via: Sequence[str], held: Held | None, known: Known) -> WrittenVisit:
-    """Turn a visit into records.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the collection holds already.
 
     `held` is the target's earlier payload: a 304 refers to it, and a page that is the same again is UNCHANGED.
-    `known` finds any earlier payload of the collection by the sha256 of an entity.
+    `known` finds any earlier payload by the sha256 of an entity. `where` says where a payload lies, if it is in the
+    file being written, which has no index yet.
     """
-    answers = [_answer(exchange, held, known) for exchange in capture.exchanges]
+
+    held: Held | None
+    known: Known
+    where: Where
+
+
+def written(capture: Capture, via: Sequence[str], earlier: Earlier) -> WrittenVisit:
+    """Turn a visit into records."""
+    answers = [_answer(exchange, earlier) for exchange in capture.exchanges]
     page = answers[-1] if answers else None
-    outcome = _judged(capture, page, held)
+    outcome = _judged(capture, page, earlier.held)
     kept = page.held if page and outcome.state in (State.CAPTURED, State.UNCHANGED) else None
     items = [item for answer in answers for item in answer.items]
     has_page = bool(page and page.items and page.items[0].record.type in ("response", "revisit"))
@@ -85,19 +98,20 @@ def _judged(capture: Capture, page: _Answer | None, held: Held | None) -> Outcom
 # ------------------------------------------------------------------ exchanges
 
 
-def _answer(exchange: Exchange, held: Held | None, known: Known) -> _Answer:
+def _answer(exchange: Exchange, earlier: Earlier) -> _Answer:
     if not exchange.received:
         return _Answer(_request(exchange, None), None, None)
-    if exchange.status == 304 and held is not None and exchange.truncated is None:
-        return _not_modified(exchange, held)
+    if exchange.status == 304 and earlier.held is not None and exchange.truncated is None:
+        return _not_modified(exchange, earlier.held, earlier.where)
     entity = message.entity(exchange.received)
     digest = hashlib.sha256(entity).hexdigest() if entity else None
     part = records.http_head(exchange.received)
     payload = records.sha1(exchange.received[part.body_at if part else 0 :])
     if digest is None or exchange.status != 200 or exchange.truncated is not None:
         return _Answer(_response(exchange, payload), digest, None)
-    if original := known(digest):
-        return _same_payload(exchange, original, payload, digest)
+    original = earlier.known(digest)
+    if original is not None and original.entity_sha256 == digest:
+        return _same_payload(exchange, original, payload, earlier.where)
     fresh = Held(
         exchange.target.href,
         exchange.started_at,
@@ -127,16 +141,16 @@ def _parted_alike(exchange: Exchange) -> bool:
     return part is not None and 0 < exchange.head_length == part.body_at
 
 
-def _not_modified(exchange: Exchange, held: Held) -> _Answer:
+def _not_modified(exchange: Exchange, held: Held, where: Where) -> _Answer:
     """A 304: a revisit without an HTTP block, for with one pywb replays an empty 304."""
-    items = _revisit(exchange, held, NOT_MODIFIED, b"")
+    items = _revisit(exchange, held, b"", [("WARC-Profile", NOT_MODIFIED), *_place(where(held))])
     etag = exchange.header("etag") or held.etag
     # RFC 9111, 4.3.4: the validators of a 304 take the place of the stored ones.
     kept = replace(held, etag=etag, last_modified=exchange.header("last-modified") or held.last_modified)
     return _Answer(items, held.entity_sha256, kept, exchange.received[: exchange.head_length])
 
 
-def _same_payload(exchange: Exchange, original: Held, payload: str, digest: str) -> _Answer:
+def _same_payload(exchange: Exchange, original: Held, payload: str, where: Where) -> _Answer:
     """A payload which the collection holds already.
 
     The head goes into the block only where the original's body fits below it byte for byte: otherwise a reader would
@@ -144,15 +158,23 @@ def _same_payload(exchange: Exchange, original: Held, payload: str, digest: str)
     """
     head = exchange.received[: exchange.head_length]
     fits = payload == original.payload_digest and _parted_alike(exchange)
-    items = _revisit(exchange, original, SAME_PAYLOAD, head if fits else b"")
+    fields = [("WARC-Profile", SAME_PAYLOAD), *_place(where(original))]
+    items = _revisit(exchange, original, head if fits else b"", fields)
     kept = replace(original, etag=exchange.header("etag"), last_modified=exchange.header("last-modified"))
-    return _Answer(items, digest, kept, b"" if fits else head)
+    return _Answer(items, original.entity_sha256, kept, b"" if fits else head)
 
 
-def _revisit(exchange: Exchange, original: Held, profile: str, head: bytes) -> tuple[Item, ...]:
+def _place(location: Location | None) -> list[tuple[str, str]]:
+    """Where the original lies, in the two fields which Heritrix uses beyond the standard."""
+    if location is None:
+        return []
+    return [(REFERS_TO_FILE, location.warc), (REFERS_TO_OFFSET, str(location.offset))]
+
+
+def _revisit(exchange: Exchange, original: Held, head: bytes, more: list[tuple[str, str]]) -> tuple[Item, ...]:
     fields = [
         *_shared_fields(exchange),
-        ("WARC-Profile", profile),
+        *more,
         ("WARC-Refers-To-Target-URI", original.href),
         ("WARC-Refers-To-Date", records.iso(original.captured_at)),
         ("WARC-Payload-Digest", original.payload_digest),
