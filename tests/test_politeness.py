@@ -152,6 +152,26 @@ def test_a_long_retry_after_defers_the_hosts_visits_instead_of_sleeping(site: Si
     assert len(site.log) == 1
 
 
+def test_a_long_retry_after_defers_on_the_last_try_too(site: Site) -> None:
+    site.reply("/busy", status=503, headers={"Retry-After": "3600"})
+    kept = fetch_all(site.settings(robots="ignore", max_tries=1), [site.url("/busy")])
+    assert kept[0].capture.outcome.state is State.DEFERRED
+    assert [exchange.status for exchange in kept[0].capture.exchanges] == [503]
+
+
+def test_a_crawl_delay_of_an_earlier_run_is_waited_for_and_not_deferred(site: Site) -> None:
+    site.reply("/", body=b"x")
+    now = datetime.now(UTC)
+    memory = HostMemory("site.test", now + timedelta(seconds=0.6), robots_at=now, robots_status=200)
+    settings = site.settings(longest_wait_seconds=0.1)
+    held = fetch_all(settings, [site.url("/")], lambda host: memory)
+    assert held[0].capture.outcome.state is State.DEFERRED
+    delayed = replace(memory, robots_body=b"User-agent: *\nCrawl-delay: 5\n")
+    kept = fetch_all(settings, [site.url("/")], lambda host: delayed)
+    assert kept[0].capture.outcome.state is State.CAPTURED
+    assert datetime.now(UTC) >= memory.not_before
+
+
 def test_memory_of_an_earlier_run_delays_the_first_request(site: Site) -> None:
     site.reply("/", body=b"x")
     promised = datetime.now(UTC) + timedelta(seconds=0.5)

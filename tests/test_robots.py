@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from fetching import captures, fetch, fetch_all
+from hypothesis import given
+from hypothesis import strategies as st
 from server import Site
 
 from scraper.fetcher import Fetched, robots
@@ -176,6 +179,20 @@ def test_line_ends_and_byte_order_marks_are_read_like_any(end: str, mark: bytes)
 )
 def test_crawl_delay_is_a_number_of_seconds(value: str, seconds: float | None) -> None:
     assert robots.parse(f"user-agent: *\ncrawl-delay: {value}\n".encode(), "FooBot").crawl_delay_seconds == seconds
+
+
+@given(pattern=st.text("/ab*$", max_size=9), path=st.text("/ab$", max_size=12))
+def test_patterns_match_as_the_regular_expression_they_stand_for(pattern: str, path: str) -> None:
+    closed = pattern.endswith("$")
+    body = pattern[:-1] if closed else pattern
+    expression = "".join(".*" if char == "*" else re.escape(char) for char in "/" + body) + ("$" if closed else "")
+    text = f"user-agent: *\ndisallow: /{pattern}\n"
+    assert allowed(text, "/" + path) is (re.match(expression, "/" + path) is None)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_too_odd_to_be_read(body: bytes) -> None:
+    assert robots.parse(b"user-agent: *\n" + body, "FooBot").allows("/robots.txt") is True
 
 
 def test_what_follows_500_kib_is_not_read() -> None:

@@ -217,9 +217,15 @@ class _Run:
         return await self._permissions.rules(target, trip, self._queue)
 
     def _opening(self, host: str) -> Opening:
-        memory = self._memories.of(host)
+        memory, now = self._memories.of(host), datetime.now(UTC)
         patience = politeness.patience_seconds(self._settings, None, memory.response_seconds)
-        return opening_of(memory, datetime.now(UTC), self._loop.time(), patience)
+        opening = opening_of(memory, now, self._loop.time(), patience)
+        if opening.held and memory.robots_body:
+            # A long Crawl-delay left over from the last run is waited for, as it would be within a run.
+            crawl_delay = self._permissions.parsed(memory).crawl_delay_seconds
+            patience = politeness.patience_seconds(self._settings, crawl_delay, memory.response_seconds)
+            opening = opening_of(memory, now, self._loop.time(), patience)
+        return opening
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -45,6 +45,10 @@ class Permissions:
         ruling = self._rulings.get(urls.origin(target))
         return ruling if isinstance(ruling, Rules) else robots.ALLOW_ALL
 
+    def parsed(self, memory: HostMemory) -> Rules:
+        """The rules in a memory, however old."""
+        return robots.parse(memory.robots_body, self._product)
+
     async def rules(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
         """The ruling for an address's origin; while its robots.txt is on the way, no turn is held."""
         origin = urls.origin(target)
@@ -67,7 +71,7 @@ class Permissions:
             return None
         if datetime.now(UTC) - memory.robots_at >= self._keep_for:
             return None
-        return robots.parse(memory.robots_body, self._product)
+        return self.parsed(memory)
 
     async def _asked(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
         origin, host = urls.origin(target), urls.host_key(target)
@@ -114,7 +118,7 @@ class Permissions:
             return robots.parse(body, self._product)
         memory = self._memories.of(urls.host_key(capture.target))
         if _last_good(memory):
-            return robots.parse(memory.robots_body, self._product)
+            return self.parsed(memory)
         return _unreachable(capture)
 
 

@@ -27,39 +27,13 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One Allow or Disallow line: `parts` are the literal pieces between the `*`, `closed` stands for a final `$`."""
-
-    allow: bool
-    length: int
-    parts: tuple[str, ...]
-    closed: bool
-
-    def matches(self, path: str) -> bool:
-        """Whether the pattern fits the beginning (`closed`: the whole) of a normalised path and query."""
-        first, *rest = self.parts
-        if not path.startswith(first):
-            return False
-        if not rest:
-            return not self.closed or len(path) == len(first)
-        at = len(first)
-        *middle, last = rest
-        for part in middle:
-            # The leftmost fit leaves the most room for the next piece, so nothing need be tried twice.
-            found = path.find(part, at)
-            if found < 0:
-                return False
-            at = found + len(part)
-        if self.closed:
-            return len(path) - at >= len(last) and path.endswith(last)
-        return path.find(last, at) >= 0
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
-    """What a robots.txt says to us; the longest pattern first, Allow before Disallow of equal length."""
+    """What a robots.txt says to us: (pattern, allow), the longest pattern first.
 
-    rules: tuple[Rule, ...] = ()
+    Patterns are normalised and stay text until an address comes by: most files say more than is ever asked of them.
+    """
+
+    patterns: tuple[tuple[str, bool], ...] = ()
     crawl_delay_seconds: float | None = None
 
     def allows(self, path: str) -> bool:
@@ -68,11 +42,36 @@ class Rules:
         if path.partition("?")[0] == "/robots.txt":
             return True
         address = _address(path)
-        return next((rule.allow for rule in self.rules if rule.matches(address)), True)
+        longest, allowed = 0, True
+        for pattern, allow in self.patterns:
+            if len(pattern) < longest:
+                break
+            if (allow or not longest) and _fits(pattern, address):
+                longest, allowed = len(pattern), allow
+        return allowed
+
+
+def _fits(pattern: str, path: str) -> bool:
+    """Whether a pattern fits the beginning (with a final `$`, the whole) of a path and query."""
+    first, star, rest = pattern.partition("*")
+    if not star:
+        return path == first[:-1] if first.endswith("$") else path.startswith(first)
+    if not path.startswith(first):
+        return False
+    *middle, last = rest.split("*")
+    at = len(first)
+    for part in middle:
+        # The leftmost fit leaves the most room for the next piece, so nothing need be tried twice.
+        found = path.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    if last.endswith("$"):
+        return len(path) - at >= len(last) - 1 and path.endswith(last[:-1])
+    return path.find(last, at) >= 0
 
 
 ALLOW_ALL = Rules()
-DISALLOW_ALL = Rules((Rule(False, 1, ("/",), False),))
 
 
 def parse(body: bytes, product: str) -> Rules:
@@ -106,33 +105,22 @@ def _lines(body: bytes) -> Iterable[tuple[bytes, str]]:
             break
         body = body[1:]
     for match in _LINE.finditer(body):
-        yield match[1][:1].lower(), match[2][:_LINE_CAP].decode("utf-8", "surrogateescape").strip()
+        name, value = match.groups()
+        yield name[:1].lower(), value[:_LINE_CAP].decode("utf-8", "surrogateescape").rstrip()
 
 
 def _compiled(lines: list[tuple[bytes, str]]) -> Rules:
-    rules: dict[str, Rule] = {}
+    patterns: dict[str, bool] = {}
     delay = None
     for key, value in lines:
         if key == b"c":
             delay = _seconds(value) if delay is None else delay
         elif value:
             # RFC 9309, 2.2.2: an empty pattern matches nothing.
-            rule = _rule(key == b"a", value)
-            standing = rules.get(value)
-            if standing is None or rule.allow:
-                rules[value] = rule
-    ordered = sorted(rules.values(), key=lambda rule: (-rule.length, not rule.allow))
-    return Rules(tuple(ordered), delay)
-
-
-def _rule(allow: bool, value: str) -> Rule:
-    pattern = _pattern(value)
-    closed = pattern.endswith("$")
-    body = pattern[:-1] if closed else pattern
-    pieces = body.split("*")
-    # Neighbouring stars are one star: the empty pieces between them say nothing.
-    parts = (pieces[0], *(piece for piece in pieces[1:-1] if piece), *pieces[1:][-1:])
-    return Rule(allow, len(pattern), parts, closed)
+            pattern = _pattern(value)
+            patterns[pattern] = key == b"a" or patterns.get(pattern, False)
+    longest_first = sorted(patterns.items(), key=lambda item: len(item[0]), reverse=True)
+    return Rules(tuple(longest_first), delay)
 
 
 def _seconds(value: str) -> float | None:
@@ -148,8 +136,9 @@ def _pattern(value: str) -> str:
     if not value.isascii():
         raw = value.encode("utf-8", "surrogateescape")
         value = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
-    body = value[:-1].replace("$", "%24") + value[-1:]
-    return _decoded(body)
+    if "$" in value:
+        value = value[:-1].replace("$", "%24") + value[-1:]
+    return _decoded(value)
 
 
 def _address(path: str) -> str:

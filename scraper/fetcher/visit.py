@@ -249,6 +249,7 @@ class Trip:
         said = f"{self._at.host} answered {status} {reply.exchange.reason}".rstrip()
         if status == 304 and self._visit.held is not None and self._visit.held.href == self._at.href:
             raise self._over(State.UNCHANGED, "", "")
+        self._defer_if_held(reply, said)
         if status in (404, 410):
             raise self._over(State.DEAD, str(status), said)
         if not 200 <= status < 300:
@@ -257,6 +258,14 @@ class Trip:
             cap = self._means.settings.max_decoded_mib
             raise self._over(State.FAILED, "too large", f"unpacked, the answer is larger than {cap} MiB")
         raise self._over(State.CAPTURED, "", "")
+
+    def _defer_if_held(self, reply: Reply, said: str) -> None:
+        """The last try counts as the others: a long `Retry-After` is a date for a later run, not a failure."""
+        now = datetime.now(UTC)
+        until = politeness.hold_until(reply.exchange, now)
+        longest = timedelta(seconds=self._means.settings.longest_wait_seconds)
+        if until is not None and until - now > longest and retry.deserves_retry(reply):
+            raise self._over(State.DEFERRED, "held", f"{said}; not before {until:%Y-%m-%d %H:%M:%S} UTC", until)
 
     def _is_bomb(self, exchange: Exchange) -> bool:
         codings = exchange.header("content-encoding")
