@@ -43,7 +43,6 @@ THIRD_PARTY = {
     "httpx": {"fetcher", "replay"},
     "lxml": {"extractor", "citations"},
     "msgspec": {"settings"},
-    "protego": {"fetcher"},
     "publicsuffixlist": {"urls"},
     "rich": {"cli"},
     "selectolax": {"extractor", "fetcher", "replay"},
