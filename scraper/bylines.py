@@ -36,7 +36,8 @@ _AGENCIES = frozenset(
 _AGENCY_KEYS = frozenset(name if len(name) < 5 else name.casefold() for name in _AGENCIES)
 
 _PREFIX = re.compile(
-    r"(?:\s*(?:(?:(?:written|posted|published|reported|submitted|authored|story|words|article|report|reporting|review"
+    r"(?:\s*(?:(?:(?:view all posts|all posts|posts|written|posted|published|reported|submitted|authored|story"
+    r"|words|article|report|reporting|review"
     r"|opinion|analysis|text and photos|texto) by)\b:?|by\b:?|by:|authors?:|von\b|by/|par\b|por\b|di\b"
     r"|da\b(?=\s[A-ZÀ-Þ])|door\b|av\b|af\b"
     r"|autor(?:in|es|a|zy)?:|auteurs?\s?:|autore:|ein artikel von|eine analyse von|ein kommentar von|redacción:"
@@ -67,6 +68,43 @@ _BRACKETED_AGENCY = re.compile(r"\s\(([^()]{2,40})\)")
 _DEGREE = re.compile(
     r"(?i)^(?:ph\.?\s?d|m\.?d|m\.?a|b\.?a|mba|jd|esq|rn|cfa|cpa|dds|m\.?sc|b\.?sc|md|do|pharmd|lcsw|rd)\.?$"
 )
+# Words of buttons and labels that stand beside names; matched whole.
+_LABELS = frozenset(
+    {
+        *(
+            "share",
+            "tweet",
+            "facebook",
+            "twitter",
+            "x",
+            "linkedin",
+            "whatsapp",
+            "email",
+            "e-mail",
+            "mail",
+            "print",
+            "link",
+        ),
+        *(
+            "follow",
+            "follow us",
+            "follow me",
+            "subscribe",
+            "comments",
+            "comment",
+            "last",
+            "stand",
+            "sponsored",
+            "text size",
+        ),
+        *("small", "medium", "large", "video", "photo", "photos", "news", "opinion", "view all posts", "more", "save"),
+        *("bio", "profile", "website", "contact", "istockphoto", "getty images", "shutterstock", "live", "listen"),
+    }
+)
+_ADDRESS = re.compile(r"\b(?:https?://|www\.)[^\s,;|]*|[^\s@,;|]{1,64}@[^\s,;|]{1,200}")
+_BUTTON = re.compile(
+    r"(?i)(?:share|tweet|send|post|pin|print|read|view|see|click|sign|log|min|watch)\s(?:on|by|this|to|via|it|more|in|all|here|read)\b"
+)
 _GLUE = frozenset({"and", "und", "et", "y", "by", "von", "par", "por", "with", "the", "and by"})
 _SUFFIX = re.compile(r"(?i)^(?:jr|sr|ii|iii|iv)\.?$")
 _TITLE = re.compile(r"(?i)^(?:dr|mr|mrs|ms|prof)\.?\s+(?=\S)")
@@ -75,7 +113,7 @@ _NO_NAME = re.compile(r"[@#<>{}=\\]|https?:|www\.|\.(?:com|org|net|co|de|fr|ru)\
 
 def parse(text: str) -> Byline:
     """Read a byline such as `By Jane Doe and John Roe in Paris, Reuters`."""
-    whole = strip_prefix(" ".join(text.split()))
+    whole = strip_prefix(" ".join(_ADDRESS.sub(" ", text).split()))
     authors: list[str] = []
     agency = None
     for part in _parts(whole):
@@ -105,7 +143,7 @@ def strip_prefix(text: str) -> str:
 
 def is_agency(name: str) -> bool:
     """Is this the name of a news agency?"""
-    bare = re.sub(r"^[Tt]he\s+|^\(|\)$|\s+via\s.*$|\s+[Ss]taff$", "", name.strip(" .,()"))
+    bare = re.sub(r"^[Tt]he\s+|^\(|\)$|\s+via\s.*$|\s+staff$|\s+기자(?:\s.*)?$", "", name.strip(" .,()"))
     return bare in _AGENCY_KEYS or (len(bare) >= 5 and bare.casefold() in _AGENCY_KEYS)
 
 
@@ -117,7 +155,7 @@ def person(text: str) -> str | None:
     words = name.split()
     if len(words) > 6 or is_agency(name) or not any(char.isalpha() for char in name):
         return None
-    if _ROLE.search(name):
+    if _ROLE.search(name) or name.casefold() in _LABELS or _BUTTON.match(name):
         return None
     # "by staff": in scripts with capitals a name has one somewhere.
     return None if name.islower() and name.isascii() and len(words) > 3 else name

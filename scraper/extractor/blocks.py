@@ -49,6 +49,7 @@ class _Reader:
 
     total: int
     by_names: bool = True
+    href: str = ""  # of the link around the blocks being read
     pieces: list[Piece] = field(default_factory=list)
     related: list[Link] = field(default_factory=list)
     run: list[str] = field(default_factory=list)
@@ -98,11 +99,12 @@ def _element(reader: _Reader, tag: Tag) -> None:
     if _dropped(reader, tag) or (name in _BOXES and _is_link_box(reader, tag)):
         reader.related.extend(_related_links(tag))
         return
-    outer = reader.names
-    reader.names = _said(tag).names or outer
+    outer = reader.names, reader.href
+    reader.names = _said(tag).names or reader.names
+    reader.href = (name == "a" and _attribute(tag, "href")) or reader.href
     _block(reader, tag, name)
     _flush(reader)
-    reader.names = outer
+    reader.names, reader.href = outer
 
 
 def _block(reader: _Reader, tag: Tag, name: str) -> None:
@@ -198,7 +200,8 @@ def _related_links(tag: Tag) -> Iterator[Link]:
     if not any("related" in name or "internal-link" in name or "read-more" in name for name in names):
         return
     for link in tag.find_all("a", href=True)[:20]:
-        title = " ".join((link.get_text(" ") or "").split())
+        heading = link.find(["h1", "h2", "h3", "h4", "h5", "h6"])
+        title = " ".join((heading or link).get_text("" if heading else " ").split())
         if len(title) >= 15:
             yield Link(title, str(link["href"]).strip())
 
@@ -217,6 +220,8 @@ def _flush(reader: _Reader) -> None:
     reader.run, reader.run_links, reader.run_linked, reader.run_strong = [], [], 0, 0
     if not text:
         return
+    if reader.href:
+        links, linked = (Link(" ".join(text.split()), reader.href),), len(text)
     paragraphs = _paragraphs(text)
     for paragraph in paragraphs:
         inside = tuple(link for link in links if link.title in paragraph) if len(paragraphs) > 1 else links
@@ -239,7 +244,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
-    inner = _Reader(reader.total, reader.by_names)
+    inner = _Reader(reader.total, reader.by_names, reader.href)
     _walk(inner, tag)
     _flush(inner)
     texts = [piece.block.text for piece in inner.pieces]
@@ -265,7 +270,7 @@ def _list(reader: _Reader, tag: Tag) -> None:
     links: list[Link] = []
     linked = 0
     for item in tag.find_all("li", recursive=False) or tag.find_all("li"):
-        inner = _Reader(reader.total, reader.by_names)
+        inner = _Reader(reader.total, reader.by_names, reader.href)
         if _dropped(inner, item):
             continue
         _walk(inner, item)

@@ -19,7 +19,8 @@ _RELATED = re.compile(
     r"|lesen sie auch|mehr dazu|auch interessant"
     r"|leggi anche|lees ook|læs også|läs också|les også|czytaj też|czytaj także|zobacz też|читайте также"
     r"|читайте ещё|читать также|читайте|по теме|ещё по теме"
-    r"|leia (?:também|mais)|veja (?:também|mais)|baca juga|xem thêm|ilgili haber|関連記事|相关阅读|相关新闻|延伸閱讀|관련기사"
+    r"|leia (?:também|mais)|veja (?:também|mais)|baca juga|xem thêm|ilgili haber"
+    r"|関連記事|相关阅读|相关新闻|延伸閱讀|관련기사"
     r"|don't miss|recommended|you may also like|must read|explore more)"
     r"(?=\s{0,3}(?::|：|\||-|–|—|>|»|$))"
 )
@@ -58,7 +59,8 @@ _TAIL_HEADING = re.compile(
     r"mehr zum thema|auch interessant|lesen sie auch|kommentare|das könnte sie.{0,40}|à lire (?:aussi|également)"
     r"|sur le même (?:sujet|thème)|commentaires|comentarios|más noticias|te puede interesar|noticias relacionadas"
     r"|lo más (?:leído|visto)|leia (?:também|mais)|veja também|"
-    r"leggi anche|commenti|lees ook|читайте также|комментарии|по теме|関連記事|コメント|相关(?:新闻|阅读)|延伸閱讀|관련기사)\W{0,5}$"
+    r"leggi anche|commenti|lees ook|читайте также|комментарии|по теме"
+    r"|関連記事|コメント|相关(?:新闻|阅读)|延伸閱讀|관련기사)\W{0,5}$"
 )
 _BYLINE = re.compile(r"(?:By|BY|Von|Par|Por|Di|Автор:?|Written by|Story by)\s?(?=[A-ZÀ-ÞА-Я])")
 _TAIL = re.compile(
@@ -94,6 +96,13 @@ def article_pieces(pieces: Sequence[Piece], title: str | None) -> tuple[list[Pie
         kept.append(piece)
     kept = _without_headline(kept, title)
     return _without_tail(kept, related), related
+
+
+def without_label(text: str) -> str:
+    """The title of a related article without the "Related article:" before it."""
+    match = _RELATED.match(text)
+    rest = text[match.end() :].lstrip(" :：|-–—>»") if match else ""
+    return rest or text
 
 
 def _is_related(piece: Piece, after_label: bool) -> bool:
@@ -157,14 +166,16 @@ def _without_tail(pieces: list[Piece], related: list[Link]) -> list[Piece]:
     total = sum(len(piece.block.text) for piece in pieces) or 1
     seen = 0
     for index, piece in enumerate(pieces):
-        if piece.block.kind is BlockKind.HEADING or (piece.emphasised and len(piece.block.text) < _LABEL_MOST):
-            if _TAIL_HEADING.match(piece.block.text) and seen > 0.6 * total:
-                for dropped in pieces[index:]:
-                    related.extend(_links_of(dropped))
-                pieces = pieces[:index]
-                break
+        if seen > 0.6 * total and _is_heading(piece) and _TAIL_HEADING.match(piece.block.text):
+            related.extend(link for dropped in pieces[index:] for link in _links_of(dropped))
+            pieces = pieces[:index]
+            break
         seen += len(piece.block.text)
     return _without_bare_headings(_without_notes(pieces))
+
+
+def _is_heading(piece: Piece) -> bool:
+    return piece.block.kind is BlockKind.HEADING or (piece.emphasised and len(piece.block.text) < _LABEL_MOST)
 
 
 def _without_notes(pieces: list[Piece]) -> list[Piece]:

@@ -1,11 +1,10 @@
-"""What the page shows its readers around the text: headlines, bylines, dates, pictures' captions. Read by lexbor. Pure."""
+"""What the page shows around the text: headlines, bylines, dates, pictures' captions. Read by lexbor. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
-
 
 _MOST = 40  # nodes of a kind that are looked at
 _LONGEST = 600  # letters of a visible field

@@ -1,4 +1,4 @@
-"""Title, subtitle, publisher, section, language, picture, tags: each chosen from its candidates, with evidence. Pure."""
+"""Title, publisher, section, language, picture and the like: chosen from their candidates, with evidence. Pure."""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ def _deepest(text: str) -> int:
     steps = map(_step, _TAG.findall(text))
     levels = list(accumulate(steps, initial=0))
     floors = accumulate(levels, min)
-    return max(map(sub, levels, floors))
+    deepest: int = max(map(sub, levels, floors))
+    return deepest
 
 
 @lru_cache(maxsize=1024)

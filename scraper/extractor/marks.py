@@ -67,7 +67,7 @@ _HIDDEN_STYLE = re.compile(r"(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What the class names and the id of an element say: `names` in one form (`articleBody_main` -> `article-body-main`)."""
+    """What an element's class names and id say; `names` are in one form (`articleBody_main` -> `article-body-main`)."""
 
     names: tuple[str, ...] = ()
     furniture: bool = False

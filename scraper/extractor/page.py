@@ -124,7 +124,7 @@ def _related(links: Sequence[Link], url: str) -> tuple[Link, ...]:
     for link in links:
         href = fields.absolute_url(link.href or "", url)
         if href and href not in found:
-            found[href] = Link(structured.clean(link.title), href)
+            found[href] = Link(clean.without_label(structured.clean(link.title)), href)
     return tuple(found.values())[:50]
 
 

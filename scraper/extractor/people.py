@@ -89,7 +89,8 @@ def _byline(facts: PageFacts, authors: tuple[str, ...], agency: str | None) -> E
     """The visible byline, when it says just what the fields say."""
     for item in facts.bylines:
         read = bylines.parse(item.text)
-        if (read.authors, read.agency) == (authors, agency) and (authors or agency):
+        plain = "|" not in read.text and not any(map(str.isdigit, read.text))
+        if plain and (authors or agency) and (read.authors, read.agency) == (authors, agency):
             return Evidence("byline", item.text)
     return None
 
@@ -121,8 +122,11 @@ def _first_texts(source: str, texts: list[str], sites: set[str]) -> _Reading | N
     """The first visible byline that holds a name."""
     for text in texts[:8]:
         reading = _from_texts(source, (text,), sites)
-        if reading and (reading.authors or reading.agency):
-            return reading
+        if reading is None:
+            continue
+        names = tuple(name for name in reading.authors if any(char.isupper() or not char.isascii() for char in name))
+        if names or reading.agency:
+            return _Reading(source, text, names, (), reading.agency)
     return None
 
 

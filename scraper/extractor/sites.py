@@ -95,7 +95,9 @@ def _related(tree: LexborHTMLParser, rules: SiteRules) -> SiteFields:
     links = []
     for node in nodes:
         anchor = node if node.tag == "a" else node.css_first("a[href]")
-        if anchor is not None and (title := text_of(anchor)):
+        if anchor is None:
+            continue
+        if title := text_of(anchor.css_first("h1, h2, h3, h4, h5, h6") or anchor):
             links.append(Link(title, anchor.attributes.get("href") or None))
     for node in nodes:
         node.decompose()

@@ -42,9 +42,7 @@ def published(data: Structured, facts: PageFacts, url: str, bound: datetime | No
         moment = _read(raw, source, language)
         if moment is None or not _possible(moment, bound):
             continue
-        if best is None:
-            best = moment, Evidence(source, raw[:200])
-        elif _refines(moment, best[0]):
+        if best is None or _refines(moment, best[0]):
             best = moment, Evidence(source, raw[:200])
         if _complete(best[0]):
             break
