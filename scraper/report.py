@@ -107,9 +107,7 @@ _VISIT_FIELDS = (
 def show(state: StateFile, root: Path, url: str) -> Shown:
     """The newest good capture of a URL with its text, and the last visit. Raises `UsageError` for one never met."""
     href = _known_href(state, url)
-    visits = list(
-        state.query(f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? ORDER BY started_at DESC, id DESC", (href,))
-    )
+    visits = list(state.query(f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? ORDER BY id DESC", (href,)))
     good = next((dict(v) for v in visits if v["state"] == State.CAPTURED), None)
     text = text_of(root, good) if good else None
     cited = state.query(

@@ -175,6 +175,8 @@ def _csv_values(text: str) -> Iterator[Citation | None]:
                 continue
             roles = []
         for index, cell in enumerate(row):
+            if not cell.text:
+                continue
             if not roles:
                 role = Role.ORIGINAL if _WHOLE_ADDRESS.fullmatch(cell.text) else None
             else:
@@ -194,6 +196,10 @@ def _rows(text: str, delimiter: str) -> Iterator[list[_Cell]]:
     quoted = re.compile(r'[ ]*+"((?:[^"]|"")*+)"')
     at, line, row = 0, 1, []
     while at < len(text):
+        if not row and '"' not in (plain := text[at : text.find("\n", at) % (len(text) + 1)]):
+            yield [_Cell(cell, line) for cell in plain.split(delimiter)]
+            at, line = at + len(plain) + 1, line + 1
+            continue
         match = quoted.match(text, at)
         cell = _Cell(match[1].replace('""', '"'), line) if match else None
         tail = bare.match(text, match.end() if match else at)

@@ -17,6 +17,7 @@ from scraper.cli.options import Common, common_options
 
 if TYPE_CHECKING:
     from scraper.pipeline import Listener, Stop, Summary, VisitResult
+    from scraper.settings import Settings
 
 
 @click.command(short_help="Fetch what documents cite and is due (cron's command).")
@@ -35,6 +36,7 @@ def run(documents: tuple[str, ...], dry_run: bool, common: Common) -> int:
     console = common.console
     if dry_run:
         return _dry_run(common, documents)
+    _remind_of_contact(console, settings)
     with stoppable(console) as stop, listening(common) as listener:
         summary = pipeline.run(root, settings, documents, listener, stop)
     if summary.ingested is not None:
@@ -56,6 +58,7 @@ def fetch(urls: tuple[str, ...], common: Common) -> int:
     settings = common.settings()
     root = common.root(settings)
     targets = pipeline.targets_of(urls)
+    _remind_of_contact(common.console, settings)
     with stoppable(common.console) as stop, listening(common) as listener:
         summary = pipeline.fetch(root, settings, targets, listener, stop)
     _print_fetched(common, root, [target.href for target in targets])
@@ -118,6 +121,11 @@ def listening(common: Common) -> Iterator[Listener]:
         return
     with Progress(console) as bar:
         yield Listener(visit=on_visit, progress=bar.show, note=console.info)
+
+
+def _remind_of_contact(console: Console, settings: Settings) -> None:
+    if not settings.contact:
+        console.info("no contact is set: give sites a way to reach you, in `contact` or SCRAPER_CONTACT")
 
 
 def visit_sentence(result: VisitResult) -> str:

@@ -252,21 +252,17 @@ class StateFile:
 
     def _advance(self, target: int, row: VisitRow, visit_id: int) -> None:
         state, reason, until = row.outcome.state, row.outcome.reason, row.outcome.until
-        visited_at, failures = self._run("SELECT visited_at, failures FROM targets WHERE id = ?", (target,)).fetchone()
+        (failures,) = self._run("SELECT failures FROM targets WHERE id = ?", (target,)).fetchone()
         good = state in (State.CAPTURED, State.UNCHANGED)
-        if visited_at is None or stamp(row.started_at) >= visited_at:
-            failures = failures + 1 if state in (State.FAILED, State.DEAD) else 0 if good else failures
-            due_at = next_due_at(state, failures, row.ended_at, until)
-            self._run(
-                "UPDATE targets SET state = ?, reason = ?, due_at = ?, failures = ?, visited_at = ? WHERE id = ?",
-                (state, reason, due_at and stamp(due_at), failures, stamp(row.started_at), target),
-            )
+        failures = failures + 1 if state in (State.FAILED, State.DEAD) else 0 if good else failures
+        due_at = next_due_at(state, failures, row.ended_at, until)
+        # The order of visits is that of their records, not of the clock, which may be set back.
+        self._run(
+            "UPDATE targets SET state = ?, reason = ?, due_at = ?, failures = ?, visited_at = ? WHERE id = ?",
+            (state, reason, due_at and stamp(due_at), failures, stamp(row.started_at), target),
+        )
         if state is State.CAPTURED:
-            self._run(
-                "UPDATE targets SET good = ?1 WHERE id = ?2 AND coalesce((SELECT started_at FROM visits v "
-                "WHERE v.id = targets.good), '') <= ?3",
-                (visit_id, target, stamp(row.started_at)),
-            )
+            self._run("UPDATE targets SET good = ? WHERE id = ?", (visit_id, target))
 
     def payload(self, collection: str, entity_sha256: str) -> Held | None:
         """What the collection already holds with the same content."""
@@ -325,7 +321,7 @@ class StateFile:
         """Where a target stands."""
         row = self._run(
             "SELECT t.state, t.reason, t.due_at, t.visited_at, t.good, coalesce((SELECT v.detail FROM visits v "
-            "WHERE v.target = t.id ORDER BY v.started_at DESC LIMIT 1), '') FROM targets t WHERE t.href = ?",
+            "WHERE v.target = t.id ORDER BY v.id DESC LIMIT 1), '') FROM targets t WHERE t.href = ?",
             (href,),
         ).fetchone()
         if row is None:
@@ -335,7 +331,7 @@ class StateFile:
 
     def visits(self) -> Iterator[dict[str, Any]]:
         """Every visit of a page, oldest first."""
-        return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY started_at, id"))
+        return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY id"))
 
     def locations(self) -> Iterator[tuple[str, Location]]:
         """Every record that a row points at, with its collection."""
