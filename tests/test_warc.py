@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import zlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -280,3 +280,40 @@ def test_an_entity_is_the_payload_without_its_transfer_coding(tmp_path: Path) ->
     head = CHUNKED_HEAD[:-2] + b"Content-Encoding: deflate\r\n\r\n"
     kept = make_collection(tmp_path).append(make_capture(make_exchange(body=chunked(packed), head=head)))
     assert kept.entity_sha256 == hashlib.sha256(packed).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("2026-05", datetime(2026, 5, 1, tzinfo=UTC)),
+        ("2026-05-04", datetime(2026, 5, 4, tzinfo=UTC)),
+        ("2026-05-04T03:02Z", datetime(2026, 5, 4, 3, 2, tzinfo=UTC)),
+        ("2026-05-04T03:02:01Z", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        ("2026-05-04T03:02:01.123456789Z", START),
+    ],
+)
+def test_a_warc_date_of_any_precision_is_read(text: str, moment: datetime) -> None:
+    assert records.parse_date(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "no WARC record"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "no WARC record"),
+        (b"WARC/1.1\r\nWARC-Type: x\r\n\r\n\r\n\r\n", "no readable Content-Length"),
+        (b"WARC/1.1\r\nContent-Length: -1\r\n\r\n\r\n\r\n", "no readable Content-Length"),
+        (b"WARC/1.1\r\nContent-Length: 9\r\n\r\nabc\r\n\r\n", "shorter than its Content-Length"),
+        (b"WARC/1.1\r\nContent-Length: 3\r\n\r\nabc\r\n\r\nmore", "does not end where its one record ends"),
+        (b"WARC/1.1\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n", "lacks WARC-Type or WARC-Record-ID"),
+        (
+            b"WARC/1.1\r\nWARC-Type:x\r\nWARC-Record-ID: y\r\nWARC-Date: no\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n",
+            "no readable WARC-Date",
+        ),
+    ],
+)
+def test_what_is_not_exactly_one_record_is_damage(data: bytes, what: str) -> None:
+    with pytest.raises(members.Damaged, match=what) as found:
+        records.parse(data, 42)
+    assert found.value.offset == 42

@@ -27,6 +27,8 @@ WARC_FIELDS = "application/warc-fields"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _KNOWN_VERSIONS = ["WARC/1.1", "WARC/1.0"]
 
+_REST_OF_DATE = {4: "-01-01", 7: "-01"}
+
 OnDamage = Callable[[Damaged], None]
 
 
@@ -96,8 +98,8 @@ def iso(moment: datetime) -> str:
 
 
 def parse_date(text: str) -> datetime:
-    """Read a WARC-Date; raises ValueError."""
-    moment = datetime.fromisoformat(text)
+    """Read a WARC-Date, which may be as short as a year (WARC 1.1, 5.4); raises ValueError."""
+    moment = datetime.fromisoformat(text + _REST_OF_DATE.get(len(text), ""))
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
