@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import scraper
 from scraper import citations, demo, pipeline, report
 from scraper.demo import show
 from scraper.demo.server import Reply, Request, StandInWeb
@@ -157,6 +158,22 @@ def test_the_demonstration_says_which_fact_differs() -> None:
         "the article's title is 'Water', the document says 'Ice'"
     ]
     assert list(show.facts_differences(kept, None)) == ["missing: the article's text"]
+
+
+def test_the_page_gives_the_same_without_the_rules_for_its_site() -> None:
+    seed = source(show.seed_path().read_bytes(), show.SEED)
+    article, facts = scraper.extract(moscow_page(seed), seed.original), seed.document.facts
+    assert (article.title, article.byline, article.agency) == (facts.title, "Reuters", "Reuters")
+    assert tuple(article.text.split("\n\n")) == facts.paragraphs
+
+
+def test_a_page_behind_a_redirect_gives_its_text_without_the_furniture(demonstrated: Shown) -> None:
+    facts = facts_of_the_page(demonstrated, "http://old.courier.example.org/story.php?id=4417")
+    assert facts.title == "The last three cranes of Lindholm harbour stay where they are"
+    assert len(facts.paragraphs) == 5
+    assert facts.paragraphs[0].startswith("The three harbour cranes on the old timber quay")
+    assert facts.paragraphs[-1].endswith("the colour of the light at the harbour mouth.")
+    assert not any("Advertisement" in text or "Share" in text for text in facts.paragraphs)
 
 
 def test_a_capture_can_be_removed_as_readme_tells(demonstrated: Shown, tmp_path: Path) -> None:
