@@ -235,6 +235,21 @@ def test_many_visits_of_many_hosts_all_end_and_memory_holds_few_at_once(site: Si
     assert len(site.log) == 240
 
 
+@pytest.mark.parametrize(("most", "ahead"), [(1, 1), (2, 3), (3, 1000)])
+def test_bounds_on_memory_slow_a_run_but_never_stop_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, most: int, ahead: int
+) -> None:
+    monkeypatch.setattr("scraper.fetcher.queue._MOST_UNDER_WAY", most)
+    monkeypatch.setattr("scraper.fetcher.queue._LOOK_AHEAD", ahead)
+    for number in range(4):
+        site.reply(f"/{number}", status=302, headers={"Location": f"http://a.test/end{number}"})
+        site.replies(f"/end{number}", [{"status": 503}, {"body": b"x"}])
+    pages = [site.url(f"/{number}", host=f"{name}.test") for number in range(4) for name in "abcd"]
+    kept = captures(fetch_all(site.settings(delay_seconds=0.001), pages))
+    assert {str(capture.outcome) for capture in kept.values()} == {"captured"}
+    assert len(kept) == 16
+
+
 def run_with(site: Site, pages: list[str], act: object, **fields: object) -> list[Fetched]:
     """Run with a `keep` of the test's own."""
     kept: list[Fetched] = []
