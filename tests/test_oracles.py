@@ -251,6 +251,7 @@ def served(address: str) -> tuple[int, bytes]:
         ("20260505030201", "http://b.example/now-chunks", PLAIN_BODY),
         ("20260504030201", "http://odd.example/", bytes(range(256))),
         ("20260504030201", "http://192.0.2.1/page", b"by number"),
+        ("20260504030201", "http://[2001:db8::1]:8080/new;x?q", b"<p>hello</p>"),
         ("20260504030201", "http://k.example/x?cfid=1&cftoken=2&z", b"http://k.example/x?cfid=1&cftoken=2&z"),
     ],
 )
