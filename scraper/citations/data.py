@@ -60,6 +60,7 @@ _OTHER_THINGS = frozenset(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
+_ONE_WORD = re.compile(r"\s*[^\s.:]*[.:]\S*\s*")  # `example.com`, but no name: "source": "Reuters"
 _WHOLE_ADDRESS = re.compile(rf"(?is)\s*<?(?:{EXPLICIT_START}|//)\S*\s*")
 
 
@@ -98,14 +99,14 @@ def _value(text: str, role: Role | None, line: int, spread: bool = False) -> Ite
     """
     if _WHOLE_ADDRESS.fullmatch(text):
         yield target_line(text.strip().removeprefix("<").removesuffix(">"), role or Role.CITED, line)
-    elif role is not None and text.strip() and not re.search(r"\s", text.strip()):
+    elif role is not None and _ONE_WORD.fullmatch(text):
         yield target_line(text.strip(), role, line)
     else:
         at = 0
         for found in scan(text):
             line += text.count("\n", at, found.start) if spread else 0
             at = found.start
-            yield cite(found.url, Role.CITED, line)
+            yield cite(found.url, role or Role.CITED, line)
 
 
 # ---------------------------------------------------------------------- JSON
@@ -194,7 +195,8 @@ def _rows(text: str, delimiter: str) -> Iterator[list[_Cell]]:
     """RFC 4180: quoted cells may hold separators, line ends and doubled quotes; what else stands there is kept."""
     bare = re.compile(rf"[^{re.escape(delimiter)}\n]*+")
     quoted = re.compile(r'[ ]*+"((?:[^"]|"")*+)"')
-    at, line, row = 0, 1, []
+    at, line = 0, 1
+    row: list[_Cell] = []
     while at < len(text):
         if not row and '"' not in (plain := text[at : text.find("\n", at) % (len(text) + 1)]):
             yield [_Cell(cell, line) for cell in plain.split(delimiter)]
