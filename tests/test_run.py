@@ -366,6 +366,22 @@ def test_rebuild_makes_the_same_index_and_texts(cli: Cli) -> None:
     assert cli.run("check").returncode == 0
 
 
+def test_rebuild_goes_on_around_a_damaged_record_and_keeps_what_is_whole(cli: Cli) -> None:
+    urls = [page(cli, f"/{number}", f"Title {number}") for number in range(4)]
+    cli.citing(*urls)
+    cli.run("run")
+    row = next(row for row in cli.lines("export", "--format", "jsonl") if row["url"] == urls[1])
+    warc = cli.archive / "collections/main/archive" / row["warc"]
+    data = bytearray(warc.read_bytes())
+    data[row["offset"] + 40] ^= 255
+    warc.write_bytes(data)
+    (cli.archive / "state.sqlite3").write_bytes(b"garbage" * 1000)
+    ended = cli.run("rebuild", "--verbose")
+    assert ended.returncode == 0
+    assert f"offset {row['offset']}" in ended.stderr
+    assert {row["url"] for row in cli.lines("export", "--format", "jsonl") if row["text"]} == {urls[0], *urls[2:]}
+
+
 def test_check_names_what_is_damaged(cli: Cli) -> None:
     cli.citing(page(cli, "/a"))
     cli.run("run")

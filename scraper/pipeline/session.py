@@ -117,7 +117,7 @@ def row_of_recorded(recorded: archiver.Recorded, collection: str) -> VisitRow:
         page=kept.page,
         status=recorded.status,
         mime=recorded.mime,
-        entity_sha256=kept.held.entity_sha256 if kept.held else None,
+        entity_sha256=kept.entity_sha256,
         held=kept.held,
     )
 

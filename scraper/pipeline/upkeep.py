@@ -20,7 +20,7 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
     """Make index, state and text again from the WARCs; gives the number of visits read.
 
     Documents and citations stay if the state file is sound; a damaged one is set aside, and the documents return with
-    the next run. A rebuild that is stopped is simply done again.
+    the next run. Around damaged records it goes on with what is whole. One that is stopped is simply done again.
     """
     with archiver.Lock(root):
         _set_aside_if_damaged(root, listener)
@@ -28,9 +28,10 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
         count = 0
         session.state.forget_visits()
         for name in archiver.collections(root):
-            archiver.rebuild_index(root, name)
+            archiver.rebuild_index(root, name, on_damage=listener.note)
             archiver.Pages(root, name).rewrite(())
-            for recorded in archiver.recorded(root, name):
+            # Damage was told of by the index already.
+            for recorded in archiver.recorded(root, name, on_damage=lambda _: None):
                 session.state.record(row_of_recorded(recorded, name))
                 count += 1
                 if stop.requested():
