@@ -134,6 +134,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _OFFSET = re.compile(r"(?:\b(?:UTC|GMT)\s?)?(?P<sign>[+\-−])(?P<h>\d{1,2})(?::?(?P<m>\d\d))?(?!\d)", re.IGNORECASE)
+_TAG = re.compile(r"[a-z]{2,3}\Z")
 _BRACKETS = re.compile(r"\([^()]{0,60}\)|\[[^][]{0,60}\]")
 _REST_WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
 # Languages whose month names stand above: dateparser would find nothing more in them.
@@ -305,7 +306,7 @@ def _only_filler(rest: str) -> bool:
 
 def _by_dateparser(text: str, language: str | None) -> Moment | None:
     tag = (language or "").lower().replace("_", "-").split("-")[0]
-    if not tag or tag in _KNOWN or not re.search(r"(?<!\d)\d{4}(?!\d)", text):
+    if not _TAG.match(tag) or tag in _KNOWN or not re.search(r"(?<!\d)\d{4}(?!\d)", text):
         return None
     from dateparser.date import DateDataParser  # 0.2 s: only for languages that are not known here
 
@@ -318,10 +319,9 @@ def _by_dateparser(text: str, language: str | None) -> Moment | None:
         "TIMEZONE": "UTC",
     }
     try:
-        reader = DateDataParser(languages=[tag], settings=settings)
+        data = DateDataParser(languages=[tag], settings=settings).get_date_data(text)
     except ValueError:  # a language dateparser does not know
         return None
-    data = reader.get_date_data(text)
     at = data.date_obj
     if at is None or at.year not in _YEARS:
         return None

@@ -199,7 +199,8 @@ class _Head:
     def take(self, block: list[str]) -> list[list[str]] | None:
         """What is left of a block after its head lines; None when the body begins."""
         line = block[0]
-        if not self._is_head(line, len(block) > 1):
+        # Our own rendering writes a first letter as `&#66;` where a paragraph might be taken for a head line.
+        if line.startswith("&#") or not self._is_head(line, len(block) > 1):
             return None
         return [block[1:]] if len(block) > 1 else []
 

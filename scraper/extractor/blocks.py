@@ -29,6 +29,7 @@ _FURNITURE_SHARE = 0.3  # of the subtree's text: what would remove more is not f
 _TRUSTED_SHARE = 0.35  # of the text that must be left when furniture by name is taken away
 _BOX_LINKED = 0.6
 _BOXES = frozenset({"div", "section", "ul", "ol", "table", "article", "header"})
+_DEEPEST = 80  # levels of blocks that are told apart: the walk recurses, and Python allows 1,000 frames
 _LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
 
 
@@ -50,6 +51,7 @@ class _Reader:
     total: int
     by_names: bool = True
     href: str = ""  # of the link around the blocks being read
+    depth: int = 0  # levels below the container
     pieces: list[Piece] = field(default_factory=list)
     related: list[Link] = field(default_factory=list)
     run: list[str] = field(default_factory=list)
@@ -102,13 +104,17 @@ def _element(reader: _Reader, tag: Tag) -> None:
     outer = reader.names, reader.href
     reader.names = _said(tag).names or reader.names
     reader.href = (name == "a" and _attribute(tag, "href")) or reader.href
+    reader.depth += 1
     _block(reader, tag, name)
     _flush(reader)
+    reader.depth -= 1
     reader.names, reader.href = outer
 
 
 def _block(reader: _Reader, tag: Tag, name: str) -> None:
-    if name in _HEADINGS:
+    if reader.depth > _DEEPEST:
+        reader.run.extend(_inline_text(tag))
+    elif name in _HEADINGS:
         _add(reader, tag, BlockKind.HEADING, level=_HEADINGS[name])
     elif name == "pre":
         _code(reader, tag)
@@ -244,7 +250,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
-    inner = _Reader(reader.total, reader.by_names, reader.href)
+    inner = _Reader(reader.total, reader.by_names, reader.href, reader.depth)
     _walk(inner, tag)
     _flush(inner)
     texts = [piece.block.text for piece in inner.pieces]
@@ -270,7 +276,7 @@ def _list(reader: _Reader, tag: Tag) -> None:
     links: list[Link] = []
     linked = 0
     for item in tag.find_all("li", recursive=False) or tag.find_all("li"):
-        inner = _Reader(reader.total, reader.by_names, reader.href)
+        inner = _Reader(reader.total, reader.by_names, reader.href, reader.depth)
         if _dropped(inner, item):
             continue
         _walk(inner, item)

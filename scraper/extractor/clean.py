@@ -151,10 +151,9 @@ def _mostly_links(piece: Piece) -> bool:
 def _without_headline(pieces: list[Piece], title: str | None) -> list[Piece]:
     """The first blocks without the headline repeated."""
     wanted = _words(title or "")
-    for index, piece in enumerate(pieces[:4]):
-        if wanted and _words(piece.block.text) == wanted:
-            return pieces[:index] + pieces[index + 1 :]
-    return pieces
+    if not wanted:
+        return pieces
+    return [piece for piece in pieces[:4] if _words(piece.block.text) != wanted] + pieces[4:]
 
 
 def _words(text: str) -> list[str]:

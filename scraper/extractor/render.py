@@ -20,6 +20,7 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>]|&(?=#?\w{1,31};)")
 _LINE_START = re.compile(r"^(?:[#+=~|!-]|\d{1,9}(?=[.)]))")
 # A short label such as "Original url:" or "Related article:" would give a paragraph a meaning in the documents' form.
 _LABEL = re.compile(r"^[^:：]{1,40}(?=[:：])")
+_LONGEST_HEAD_LINE = 200  # letters
 _NOT_HTTP = re.compile(r"[\s<>]")
 
 
@@ -33,7 +34,10 @@ def markdown(article: Article) -> str:
         parts.append(date_line(article.published))
     if picture := _picture_line(article.image):
         parts.append(picture)
-    parts += [text for block in article.blocks if (text := _block(block))]
+    body = [text for block in article.blocks if (text := _block(block))]
+    if article.blocks and article.blocks[0].kind is BlockKind.PARAGRAPH and body:
+        body[0] = _not_a_head_line(body[0])
+    parts += body
     parts += [f"**Related article:** {_link(link)}" for link in article.related]
     parts += ["Original url:", f"<{_address(article.url)}>"]
     return "\n\n".join(parts) + "\n"
@@ -85,6 +89,12 @@ def _paragraph(text: str) -> str:
     if bylines.strip_prefix(escaped) != escaped.strip(" \t:|·•,-–—") or dates.parse(text):
         return f"&#{ord(escaped[0])};{escaped[1:]}"
     return escaped
+
+
+def _not_a_head_line(text: str) -> str:
+    """A first paragraph without a full stop might be taken for a date or a credit: its first letter tells."""
+    short = len(text) < _LONGEST_HEAD_LINE and not text.endswith((".", "!", "?", "…", "。"))
+    return f"&#{ord(text[0])};{text[1:]}" if short and text[0] not in "\\&" else text
 
 
 def _picture_line(image: Image | None) -> str | None:
