@@ -124,3 +124,9 @@ def test_front_matter_gives_the_same_facts():
 
 def test_data_files_have_no_facts():
     assert facts_of("title,url\nx,http://a.com/\n", "a.csv") == Facts()
+
+
+def test_a_title_in_the_words_of_a_marker_stays_the_title():
+    facts = facts_of("# Read more: a plea\n\nText.\n\nRelated Stories\n\nMore text.\n")
+    assert facts.title == "Read more: a plea"
+    assert facts.paragraphs == ("Text.", "Related Stories", "More text.")

@@ -57,7 +57,7 @@ class Marker:
     role: Role
     waits: bool
     bare: bool  # only an address alone on its line may be meant: no colon, or other words after it
-    alone: bool = False  # the words are all there is, not even a colon
+    names: bool = False  # words follow on the line: a title whose address may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def assign(lines: Lines, found: Sequence[Found]) -> Assigned:
         for index in mine:
             if roles[index] is Role.CITED:
                 roles[index] = marker.role
-        if mine or (marker.role is Role.RELATED and not marker.alone):
+        if mine or (marker.role is Role.RELATED and marker.names):
             marked[marker.role] |= {marker.line, *(numbers[index] for index in mine)}
     return Assigned(tuple(roles), frozenset(marked[Role.ORIGINAL]), frozenset(marked[Role.RELATED]))
 
@@ -91,7 +91,8 @@ def _markers(lines: Lines) -> list[Marker]:
     markers = []
     for head in _HEAD.finditer(lines.text):
         marker = _marker(lines, head)
-        if marker:
+        # "# Read more: …" is a title: a pointer to something else is no heading of the first level.
+        if marker and not (marker.role is Role.RELATED and lines.lines[marker.line].startswith("# ")):
             markers.append(marker)
     return markers
 
@@ -108,11 +109,11 @@ def _marker(lines: Lines, head: re.Match[str]) -> Marker | None:
     number = lines.number(head.start(1))
     rest = lines.text[end + 1 : lines.span(number)[1]].strip(_BLANK)
     if not glued and after in (":", "："):
-        return Marker(number, head.start(1), role, True, bare=bool(rest))
+        return Marker(number, head.start(1), role, True, bare=bool(rest), names=bool(rest))
     if after in ("", "\n"):
-        return Marker(number, head.start(1), role, True, bare=True, alone=True)
+        return Marker(number, head.start(1), role, True, bare=True)
     if glued or after in ("]", "[", "<", "("):
-        return Marker(number, head.start(1), role, False, bare=False)
+        return Marker(number, head.start(1), role, False, bare=False, names=True)
     return None
 
 
