@@ -155,7 +155,7 @@ def person(text: str) -> str | None:
     words = name.split()
     if len(words) > 6 or is_agency(name) or not any(char.isalpha() for char in name):
         return None
-    if _ROLE.search(name) or name.casefold() in _LABELS or _BUTTON.match(name):
+    if _ROLE.search(name) or name.casefold() in _LABELS | _GLUE or _BUTTON.match(name):
         return None
     # "by staff": in scripts with capitals a name has one somewhere.
     return None if name.islower() and name.isascii() and len(words) > 3 else name

@@ -11,6 +11,7 @@ import cchardet
 from w3lib import encoding as w3
 
 _SAMPLE_BYTES = 256 * 1024
+_FALLBACK = "cp1252"  # windows-1252: what browsers take when nothing is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def html(body: bytes, content_type: str | None = None) -> Text:
     declared = w3.http_content_type_encoding(content_type) if content_type else None
     meta = None if bom or declared else w3.html_body_declared_encoding(body[:_SAMPLE_BYTES])
     rule = "bom" if bom else "http" if declared else "meta" if meta else _undeclared_rule(body)
-    encoding, text = w3.html_to_unicode(content_type, body, auto_detect_fun=_detect, default_encoding="cp1252")
+    encoding, text = w3.html_to_unicode(content_type, body, auto_detect_fun=_detect, default_encoding=_FALLBACK)
     return Text(text, encoding, rule)
 
 
@@ -38,7 +39,7 @@ def plain(body: bytes) -> Text:
     if bom is None and (wide := _wide_without_bom(body)):
         return Text(body.decode(wide, "replace"), wide, "detector")
     rule = "bom" if bom else _undeclared_rule(body)
-    encoding, text = w3.html_to_unicode(None, body, auto_detect_fun=_detect, default_encoding="cp1252")
+    encoding, text = w3.html_to_unicode(None, body, auto_detect_fun=_detect, default_encoding=_FALLBACK)
     return Text(text, encoding, rule)
 
 
@@ -71,4 +72,11 @@ def _detect(body: bytes) -> str | None:
     if _is_utf8(body):
         return "utf-8"
     found = cchardet.detect(body[:_SAMPLE_BYTES])["encoding"]
-    return w3.resolve_encoding(found) if found else None
+    encoding = w3.resolve_encoding(found) if found else None
+    return _FALLBACK if encoding and _reads_alike(body, encoding) else encoding
+
+
+def _reads_alike(body: bytes, encoding: str) -> bool:
+    """Do all letters of the text come out as in windows-1252? Then that is what it is (`café` is no ISO-8859-2)."""
+    high = bytes(sorted(set(body)))[-128:].lstrip(bytes(range(0x80)))
+    return high.decode(encoding, "replace") == high.decode(_FALLBACK, "replace")
