@@ -45,9 +45,20 @@ class Piece:
 
 
 @dataclass(slots=True)
+class _Size:
+    """Letters of an element's text and of the links in it, the number of links, and whether blocks stand inside."""
+
+    text: int = 0
+    linked: int = 0
+    links: int = 0
+    blocks: bool = False
+
+
+@dataclass(slots=True)
 class _Reader:
     """Walks the subtree once (its notebook: the pieces so far and the current inline run)."""
 
+    sizes: dict[int, _Size]
     total: int
     by_names: bool = True
     href: str = ""  # of the link around the blocks being read
@@ -63,19 +74,39 @@ class _Reader:
 
 def read(html: str) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
     """The pieces of a subtree's HTML in order, and the related links found in boxes that are no text."""
-    soup = BeautifulSoup(html, "lxml")
+    soup = BeautifulSoup(html, "lxml", multi_valued_attributes=None)
     top = soup.body or soup
-    total = max(1, len(top.get_text()))
-    reader = _Reader(total)
+    sizes = _measured(top)
+    reader = _Reader(sizes, sizes[id(top)].text)
     _walk(reader, top)
     _flush(reader)
-    if sum(len(piece.block.text) for piece in reader.pieces) < _TRUSTED_SHARE * total:
+    if sum(len(piece.block.text) for piece in reader.pieces) < _TRUSTED_SHARE * reader.total:
         # Names that condemn nearly all of the text speak of something else.
-        again = _Reader(total, by_names=False)
-        _walk(again, top)
-        _flush(again)
-        reader = again
+        reader = _Reader(sizes, reader.total, by_names=False)
+        _walk(reader, top)
+        _flush(reader)
     return tuple(reader.pieces), tuple(reader.related)
+
+
+def _measured(top: Tag) -> dict[int, _Size]:
+    """The size of every element, by `id`: the tree stands as long as the walk lasts."""
+    sizes = {id(top): _Size()}
+    tags = [top]
+    for node in top.descendants:
+        if isinstance(node, Tag):
+            sizes[id(node)] = _Size()
+            tags.append(node)
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            sizes[id(node.parent)].text += len(" ".join(node.split()))
+    for tag in reversed(tags[1:]):
+        size, above = sizes[id(tag)], sizes[id(tag.parent)]
+        if tag.name == "a":
+            size.linked, size.links = size.text, size.links + 1
+        above.text += size.text
+        above.linked += size.linked
+        above.links += size.links
+        above.blocks = above.blocks or size.blocks or (tag.name not in _INLINE and tag.name != "br")
+    return sizes
 
 
 def _walk(reader: _Reader, parent: Tag) -> None:
@@ -93,7 +124,7 @@ def _element(reader: _Reader, tag: Tag) -> None:
     if name == "br":
         reader.run.append("\n")
         return
-    if name in _INLINE and not _holds_blocks(tag):
+    if name in _INLINE and not reader.sizes[id(tag)].blocks:
         if not _dropped(reader, tag):
             _inline(reader, tag)
         return
@@ -159,17 +190,13 @@ def _inline_text(tag: Tag) -> Iterator[str]:
             yield str(node).replace("\n", " ")
 
 
-def _holds_blocks(tag: Tag) -> bool:
-    return any(isinstance(node, Tag) and node.name not in _INLINE and node.name != "br" for node in tag.descendants)
-
-
 def _said(tag: Tag) -> marks.Marked:
     return marks.marked(_attribute(tag, "class"), _attribute(tag, "id"))
 
 
 def _attribute(tag: Tag, name: str) -> str:
     value = tag.attrs.get(name)
-    return " ".join(value) if isinstance(value, list) else value or ""
+    return value if isinstance(value, str) else ""
 
 
 def _dropped(reader: _Reader, tag: Tag) -> bool:
@@ -182,7 +209,7 @@ def _dropped(reader: _Reader, tag: Tag) -> bool:
         or said.caption
         or (reader.by_names and (said.furniture or _is_hidden(tag)))
     )
-    return suspicious and len(tag.get_text()) < _FURNITURE_SHARE * reader.total
+    return suspicious and reader.sizes[id(tag)].text < _FURNITURE_SHARE * reader.total
 
 
 def _is_hidden(tag: Tag) -> bool:
@@ -193,17 +220,12 @@ def _is_hidden(tag: Tag) -> bool:
 
 def _is_link_box(reader: _Reader, tag: Tag) -> bool:
     """A box whose text is mostly links: cards, "best of" lists, menus."""
-    links = tag.find_all("a")
-    if len(links) < 2:
-        return False
-    size = len(" ".join(tag.get_text().split()))
-    linked = sum(len(" ".join(link.get_text().split())) for link in links)
-    return linked > _BOX_LINKED * size and size < _FURNITURE_SHARE * reader.total
+    size = reader.sizes[id(tag)]
+    return size.links > 1 and size.linked > _BOX_LINKED * size.text and size.text < _FURNITURE_SHARE * reader.total
 
 
 def _related_links(tag: Tag) -> Iterator[Link]:
-    names = _said(tag).names
-    if not any("related" in name or "internal-link" in name or "read-more" in name for name in names):
+    if not _said(tag).related:
         return
     for link in tag.find_all("a", href=True)[:20]:
         heading = link.find(["h1", "h2", "h3", "h4", "h5", "h6"])
@@ -250,7 +272,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
-    inner = _Reader(reader.total, reader.by_names, reader.href, reader.depth)
+    inner = _Reader(reader.sizes, reader.total, reader.by_names, reader.href, reader.depth)
     _walk(inner, tag)
     _flush(inner)
     texts = [piece.block.text for piece in inner.pieces]
@@ -276,7 +298,7 @@ def _list(reader: _Reader, tag: Tag) -> None:
     links: list[Link] = []
     linked = 0
     for item in tag.find_all("li", recursive=False) or tag.find_all("li"):
-        inner = _Reader(reader.total, reader.by_names, reader.href, reader.depth)
+        inner = _Reader(reader.sizes, reader.total, reader.by_names, reader.href, reader.depth)
         if _dropped(inner, item):
             continue
         _walk(inner, item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -27,8 +28,10 @@ _MOST_LINKED = 0.5
 _DESCEND_SHARE = 0.75  # of the text that a child must hold to be the better container
 _FURNITURE_SHARE = 0.4  # furniture never holds so much of a page's text
 _TRUSTED_SHARE = 0.2  # of the text that must be left when furniture by name is taken away
+_PRUNED_SHARE = 0.3  # of the chosen text: furniture that holds more is judged again, block by block
 _BODY_NAME_SHARE = 0.6
-_WIDE = 3.0  # a CJK character says about as much as three letters
+_WIDE = 2.0  # more than a letter: a CJK character says about as much as three
+_WIDE_CHARS = re.compile("[\u2e80-\ufaff]")
 
 
 @dataclass(slots=True, eq=False)
@@ -38,9 +41,9 @@ class Part:
     node: LexborNode
     tag: str
     parent: Part | None
-    linked: bool = False
     furniture: bool = False  # by its tag or role
     suspect: bool = False  # by its names, or hidden
+    related: bool = False
     body_name: bool = False
     own_text: float = 0.0
     own_linked: float = 0.0
@@ -67,55 +70,60 @@ def choose(tree: LexborHTMLParser) -> Choice | None:
         return None
     root = _walk(body)
     _weigh(root, by_names=True)
-    if root.weight < _TRUSTED_SHARE * root.total:
+    trusted = root.weight >= _TRUSTED_SHARE * root.total
+    if not trusted:
         # Names that condemn nearly all of a page speak of something else (builders call every block a widget).
         _weigh(root, by_names=False)
     if root.weight <= 0:
         return None
     best = _descend(root)
-    named = _named_body(root, best)
-    if named is not None:
-        return Choice(named.node, named.weight, root.weight, "named body")
-    return Choice(best.node, best.weight, root.weight, "scored body")
+    named = _named_body(best)
+    chosen = named or best
+    if trusted:
+        _prune(chosen)
+    return Choice(chosen.node, chosen.weight, root.weight, "named body" if named else "scored body")
 
 
 def _walk(body: LexborNode) -> Part:
+    """The tree of block elements; inline elements are only noted as the block they stand in, and whether in a link."""
     root = Part(body, "body", None)
-    parts: dict[int, Part] = {body.mem_id: root}
-    for node in body.traverse(include_text=True):
+    blocks: dict[int, tuple[Part, bool]] = {body.mem_id: (root, False)}
+    nodes = body.traverse(include_text=True)
+    next(nodes)  # the body itself
+    for node in nodes:
+        above = node.parent
+        around = blocks.get(above.mem_id) if above is not None else None
+        if around is None:
+            continue
         if node.is_text_node:
-            _add_text(parts.get(node.parent.mem_id) if node.parent else None, node.text_content)
-        elif node.is_element_node and node.mem_id != body.mem_id:
-            parent = parts.get(node.parent.mem_id) if node.parent else None
-            if parent is not None:
-                parts[node.mem_id] = _part(node, parent)
+            _add_text(around[0], node.text_content, around[1])
+        elif node.is_element_node:
+            tag = node.tag or ""
+            if tag in _INLINE:
+                blocks[node.mem_id] = (around[0], True) if tag == "a" else around
+            else:
+                blocks[node.mem_id] = _part(node, tag, around[0]), around[1]
     return root
 
 
-def _part(node: LexborNode, parent: Part) -> Part:
-    tag = node.tag or ""
-    part = Part(node, tag, parent, linked=parent.linked or tag == "a")
-    if tag not in _INLINE:
-        attributes = node.attributes
-        if attributes:
-            said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
-            part.suspect = (said.furniture and tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
-            part.furniture = attributes.get("role") in marks.FURNITURE_ROLES
-            part.body_name = said.body or attributes.get("itemprop") == "articleBody"
-        part.furniture = part.furniture or tag in marks.FURNITURE_TAGS
+def _part(node: LexborNode, tag: str, parent: Part) -> Part:
+    part = Part(node, tag, parent, furniture=tag in marks.FURNITURE_TAGS)
+    attributes = node.attributes
+    if attributes:
+        said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
+        part.related = said.related
+        part.suspect = (said.furniture and tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
+        part.furniture = part.furniture or attributes.get("role") in marks.FURNITURE_ROLES
+        part.body_name = said.body or attributes.get("itemprop") == "articleBody"
     parent.children.append(part)
     return part
 
 
-def _add_text(part: Part | None, text: str | None) -> None:
+def _add_text(block: Part, text: str | None, linked: bool) -> None:
     folded = " ".join((text or "").split())
-    if part is None or not folded:
+    if not folded:
         return
-    linked = part.linked
-    block = part
-    while block.tag in _INLINE and block.parent is not None:
-        block = block.parent
-    size = len(folded) if folded.isascii() else sum(_WIDE if "\u2e80" < char < "\ufb00" else 1.0 for char in folded)
+    size = len(folded) if folded.isascii() else len(folded) + _WIDE * len(_WIDE_CHARS.findall(folded))
     block.own_text += size
     if linked:
         block.own_linked += size
@@ -156,13 +164,13 @@ def _descend(root: Part) -> Part:
     best = root
     while best.children:
         heaviest = max(best.children, key=lambda child: child.weight)
-        if heaviest.weight < _DESCEND_SHARE * best.weight or heaviest.tag in _LEAVES or heaviest.tag in _INLINE:
+        if heaviest.weight < _DESCEND_SHARE * best.weight or heaviest.tag in _LEAVES:
             return best
         best = heaviest
     return best
 
 
-def _named_body(root: Part, best: Part) -> Part | None:
+def _named_body(best: Part) -> Part | None:
     """An element whose name says that it is the body, when its text agrees with the descent."""
     found: Part | None = None
     inside = [best]
@@ -178,3 +186,17 @@ def _named_body(root: Part, best: Part) -> Part | None:
             return above
         above = above.parent
     return None
+
+
+def _prune(chosen: Part) -> None:
+    """Cut small furniture out of the chosen element here, where it is cheap; related boxes stay for their links."""
+    doomed: list[Part] = []
+    inside = list(chosen.children)
+    for part in inside:
+        if (part.furniture or part.suspect) and not part.related and part.total < _PRUNED_SHARE * chosen.total:
+            doomed.append(part)
+        else:
+            inside.extend(part.children)
+    if sum(part.total for part in doomed) <= _PRUNED_SHARE * chosen.total:
+        for part in doomed:
+            part.node.decompose()

@@ -21,9 +21,7 @@ _SALVAGE = re.compile(
     r'"(headline|datePublished|dateModified|articleSection|inLanguage)"\s{0,9}:\s{0,9}"([^"\\]{1,400})"'
 )
 
-_ARTICLE = re.compile(
-    r"(?:Article|BlogPosting|Report|LiveBlogPosting|SocialMediaPosting|Review|Recipe|AnalysisNews|QAPage)$"
-)
+ARTICLE = re.compile(r"(?:Article|BlogPosting|Report|LiveBlogPosting|SocialMediaPosting|Review|Recipe)$")
 _PAGE = frozenset({"WebPage", "ItemPage", "VideoObject", "PodcastEpisode", "CreativeWork", "AboutPage", "MediaObject"})
 
 
@@ -51,7 +49,7 @@ def article_object(items: Iterable[Mapping[str, Any]], url: str) -> Mapping[str,
     path = _path(url)
     for item in items:
         kinds = types(item)
-        score = 4.0 if any(map(_ARTICLE.search, kinds)) else 1.0 if _PAGE.intersection(kinds) else 0.0
+        score = 4.0 if any(map(ARTICLE.search, kinds)) else 1.0 if _PAGE.intersection(kinds) else 0.0
         if not score:
             continue
         score += sum(1.0 for key in ("headline", "datePublished", "author", "articleBody") if item.get(key))

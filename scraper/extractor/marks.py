@@ -12,6 +12,8 @@ DEAD_TAGS = (
     *("script", "style", "noscript", "template", "svg", "canvas", "object", "audio", "video", "map", "button"),
     *("select", "textarea", "input", "dialog", "link", "meta", "source", "track", "math"),
 )
+# Tags without article text that were needed for the fields: captions, pictures.
+FIGURE_TAGS = ("figure", "figcaption", "img", "picture", "amp-img", "iframe", "amp-iframe", "amp-ad", "amp-embed")
 FURNITURE_TAGS = frozenset({"nav", "footer", "aside", "form", "menu"})
 FURNITURE_ROLES = frozenset(
     {"navigation", "complementary", "contentinfo", "banner", "dialog", "alertdialog", "search", "menu"}
@@ -43,9 +45,6 @@ _FURNITURE = re.compile(
     r"|infobox-?promo|cta|hidden|hide|d-none|invisible|widgets?|call-?to-?action"
     r")(?:$|-)"
 )
-_COMMENTS = re.compile(
-    r"(?:^|-)(?:comments?|comment-?list|commentlist|disqus|respond|replies|discussion|livefyre)(?:$|-)"
-)
 _CAPTION = re.compile(
     r"(?:^|-)(?:captions?|figcaption|wp-caption(?:-text)?|photo-?(?:caption|credit)|image-?(?:caption|credit"
     r"|source)|credits?|cutline|photographer)(?:$|-)"
@@ -73,25 +72,43 @@ class Marked:
     furniture: bool = False
     body: bool = False
     caption: bool = False
-    comments: bool = False
     embed: bool = False
+    related: bool = False
 
 
-@lru_cache(maxsize=8192)
+_NOTHING = Marked()
+
+
+@lru_cache(maxsize=4096)
 def marked(class_value: str, id_value: str) -> Marked:
     """Judge an element by its names; the same few names come again and again in a page."""
-    given = f"{class_value} {id_value}".split()[:24]
-    names = tuple(_SPLIT.sub("-", _HUMP.sub("-", name[:80])).strip("-").lower() for name in given)
-    # WordPress names an article by its tags and categories: `tag-elon-musk` is no list of tags.
-    names = tuple(name for name in names if not _TAXONOMY.match(name))
-    body = any(map(_BODY.search, names))
+    said = [_judged(name) for name in f"{class_value} {id_value}".split()[:24]]
+    if not said:
+        return _NOTHING
+    body = any(one.body for one in said)
     return Marked(
-        names=names,
-        furniture=not body and any(map(_FURNITURE.search, names)),
+        names=tuple(name for one in said for name in one.names),
+        furniture=not body and any(one.furniture for one in said),
         body=body,
-        caption=any(map(_CAPTION.search, names)),
-        comments=any(map(_COMMENTS.search, names)),
-        embed=any(map(_EMBED.search, names)),
+        caption=any(one.caption for one in said),
+        embed=any(one.embed for one in said),
+        related=any(one.related for one in said),
+    )
+
+
+@lru_cache(maxsize=16384)
+def _judged(given: str) -> Marked:
+    name = _SPLIT.sub("-", _HUMP.sub("-", given[:80])).strip("-").lower()
+    # WordPress names an article by its tags and categories: `tag-elon-musk` is no list of tags.
+    if not name or _TAXONOMY.match(name):
+        return _NOTHING
+    return Marked(
+        names=(name,),
+        furniture=bool(_FURNITURE.search(name)),
+        body=bool(_BODY.search(name)),
+        caption=bool(_CAPTION.search(name)),
+        embed=bool(_EMBED.search(name)),
+        related="related" in name or "internal-link" in name or "read-more" in name,
     )
 
 

@@ -10,10 +10,30 @@ from typing import Any
 from selectolax.lexbor import LexborHTMLParser
 
 from scraper import decode, urls
-from scraper.extractor import blocks, clean, container, facts, fields, guard, marks, people, sites, structured, when
+from scraper.extractor import (
+    blocks,
+    clean,
+    container,
+    facts,
+    fields,
+    guard,
+    jsonld,
+    marks,
+    people,
+    sites,
+    structured,
+    when,
+)
 from scraper.model import Article, Block, BlockKind, Evidence, Link, ParserLimits, SiteRules
 
 _SHORTEST_ARTICLE = 250  # letters of body
+_LONG_PARAGRAPH = 120  # letters
+_OTHER_KINDS = frozenset(
+    {
+        *("Product", "ProductGroup", "CollectionPage", "QAPage", "DiscussionForumPosting", "SoftwareApplication"),
+        *("Service", "JobPosting", "Event", "SearchResultsPage", "ItemPage", "RealEstateListing", "Course", "Hotel"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,7 @@ def _read(tree: LexborHTMLParser, request: Request) -> Article:
         draft.values["image"] = picture[0]
         draft.evidence.update(picture[1])
     site_fields = _by_rules(tree, request, draft)
+    tree.strip_tags(list(marks.FIGURE_TAGS))
     _body(tree, request, draft)
     _people(data, shown, names, draft)
     for name, (value, evidence) in site_fields.items():
@@ -173,8 +194,18 @@ def _free_to_read(data: structured.Structured) -> tuple[bool, Evidence] | None:
 
 
 def _is_article(article: Article, data: structured.Structured) -> bool:
-    prose = sum(len(block.text) for block in article.blocks if block.kind in (BlockKind.PARAGRAPH, BlockKind.QUOTE))
-    named = bool(data.text("headline")) or any(value == "article" for value in data.metas.get("og:type", ()))
-    if prose < _SHORTEST_ARTICLE:
+    """Does the page say it is an article, or is it dated or long prose, and no product, listing or question page?"""
+    prose = [len(block.text) for block in article.blocks if block.kind in (BlockKind.PARAGRAPH, BlockKind.QUOTE)]
+    if sum(prose) < _SHORTEST_ARTICLE:
         return False
-    return named or article.published is not None or (prose > 1500 and bool(article.title))
+    kinds = {kind for item in data.items for kind in jsonld.types(item)}
+    og = "".join(data.metas.get("og:type", ())[:1]).lower()
+    if any(map(jsonld.ARTICLE.search, kinds - {"Review"})):
+        return True
+    if kinds & _OTHER_KINDS or og.startswith(("product", "profile", "video", "music", "book", "og:product")):
+        return False
+    if og == "article":
+        return True
+    dated = article.published is not None and article.evidence["published"].source != "visible"
+    long = sum(size >= _LONG_PARAGRAPH for size in prose)
+    return (dated and long >= 3) or (sum(prose) > 1500 and long >= 5)

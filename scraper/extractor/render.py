@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from scraper import bylines, dates
+from scraper import bylines, dates, wording
 from scraper.model import Article, Block, BlockKind, Evidence, Image, Link, Moment, Precision
 
 # English whatever the locale of the machine: strftime would ask it.
@@ -35,7 +35,7 @@ def markdown(article: Article) -> str:
     if picture := _picture_line(article.image):
         parts.append(picture)
     body = [text for block in article.blocks if (text := _block(block))]
-    if article.blocks and article.blocks[0].kind is BlockKind.PARAGRAPH and body:
+    if body and article.blocks[0].kind in (BlockKind.PARAGRAPH, BlockKind.EMBED):
         body[0] = _not_a_head_line(body[0])
     parts += body
     parts += [f"**Related article:** {_link(link)}" for link in article.related]
@@ -82,19 +82,25 @@ def _paragraph(text: str) -> str:
         # A number is escaped at its dot: CommonMark knows no `\1`.
         at = match.end() if escaped[0].isdigit() else 0
         return f"{escaped[:at]}\\{escaped[at:]}"
-    if match := _LABEL.match(escaped):
-        colon = escaped[match.end()]
-        protected = "\\:" if colon == ":" else "&#65306;"
-        return f"{escaped[: match.end()]}{protected}{escaped[match.end() + 1 :]}"
-    if bylines.strip_prefix(escaped) != escaped.strip(" \t:|·•,-–—") or dates.parse(text):
-        return f"&#{ord(escaped[0])};{escaped[1:]}"
+    label = _LABEL.match(escaped)
+    if label and (wording.role_of(label[0]) or wording.is_phrase(label[0])):
+        protected = "\\:" if escaped[label.end()] == ":" else "&#65306;"
+        return f"{label[0]}{protected}{escaped[label.end() + 1 :]}"
+    if wording.role_of(escaped) or wording.is_phrase(escaped):
+        return _first_letter_hidden(escaped)
     return escaped
 
 
+def _first_letter_hidden(text: str) -> str:
+    """A paragraph that reads as text, but is taken for no mark, label or head line."""
+    return text if text[0] in "\\&" else f"&#{ord(text[0])};{text[1:]}"
+
+
 def _not_a_head_line(text: str) -> str:
-    """A first paragraph without a full stop might be taken for a date or a credit: its first letter tells."""
+    """The first paragraph must not be taken for a byline, a date or a credit: its first letter tells."""
     short = len(text) < _LONGEST_HEAD_LINE and not text.endswith((".", "!", "?", "…", "。"))
-    return f"&#{ord(text[0])};{text[1:]}" if short and text[0] not in "\\&" else text
+    is_byline = bylines.strip_prefix(text) != text.strip(" \t:|·•,-–—")
+    return _first_letter_hidden(text) if short or is_byline or dates.parse(text) else text
 
 
 def _picture_line(image: Image | None) -> str | None:
