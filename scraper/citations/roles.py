@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from scraper.citations import wording
+from scraper import wording
 from scraper.citations.boundaries import Found
 from scraper.model import Role
 
