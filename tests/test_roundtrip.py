@@ -37,6 +37,7 @@ AWKWARD = [
     "**bold**",
     "Автор: так начинается абзац, который не является подписью.",
     "© the town",
+    "• A bullet begins this paragraph, which is no list item.",
 ]
 
 _TEXT = (
@@ -50,7 +51,7 @@ _TEXT = (
     .filter(lambda text: any(map(str.isalnum, text)))
 )
 # A credit names its maker; a sentence in bold would be a paragraph.
-_CREDIT = _TEXT.filter(lambda text: text[-1].isalnum())
+_CREDIT = st.one_of(_TEXT, st.just("By Ada Holm / Example")).filter(lambda text: text[-1].isalnum())
 _PARAGRAPH = st.one_of(_TEXT, st.sampled_from(AWKWARD))
 _NAME = st.sampled_from(["Ada Holm", "Jean-Yves Le Drian", "José Müller", "Иван Петров", "M. O'Neil"])
 _AGENCY = st.sampled_from([None, "Reuters", "AFP", "Associated Press"])

@@ -86,7 +86,7 @@ def _paragraph(text: str) -> str:
     if label and (wording.role_of(label[0]) or wording.is_phrase(label[0])):
         protected = "\\:" if escaped[label.end()] == ":" else "&#65306;"
         return f"{label[0]}{protected}{escaped[label.end() + 1 :]}"
-    if wording.role_of(escaped) or wording.is_phrase(escaped):
+    if escaped[:1] == "•" or wording.role_of(escaped) or wording.is_phrase(escaped):
         return _first_letter_hidden(escaped)
     return escaped
 
@@ -99,16 +99,22 @@ def _first_letter_hidden(text: str) -> str:
 def _not_a_head_line(text: str) -> str:
     """The first paragraph must not be taken for a byline, a date or a credit: its first letter tells."""
     short = len(text) < _LONGEST_HEAD_LINE and not text.endswith((".", "!", "?", "…", "。"))
-    is_byline = bylines.strip_prefix(text) != text.strip(" \t:|·•,-–—")
-    return _first_letter_hidden(text) if short or is_byline or dates.parse(text) else text
+    return _first_letter_hidden(text) if short or _is_byline(text) or dates.parse(text) else text
 
 
 def _picture_line(image: Image | None) -> str | None:
     if image is None or not (image.caption or image.credit):
         return None
-    caption = _inline(image.caption) if image.caption else ""
-    credit = f"**{_inline(image.credit)}**" if image.credit else "****"
-    return f"{caption} {credit}".strip()
+    caption, credit = (_no_byline(_inline(text or "")) for text in (image.caption, image.credit))
+    return f"{caption} **{credit}**".strip()
+
+
+def _no_byline(text: str) -> str:
+    return _first_letter_hidden(text) if _is_byline(text) else text
+
+
+def _is_byline(text: str) -> bool:
+    return bylines.strip_prefix(text) != text.strip(" \t:|·•,-–—")
 
 
 def _block(block: Block) -> str:
