@@ -172,9 +172,14 @@ class Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         """Drop the connection; a polite TLS farewell could be made to last for ever by the other side."""
         if self._transport is None:
             return
-        self._dropped = True
-        self._transport.abort()
+        self.drop()
         await asyncio.shield(self._closed)
+
+    def drop(self) -> None:
+        """Drop the connection and do not wait: asyncio never tells of the end of a TLS handshake that failed."""
+        self._dropped = True
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class Dialer:
@@ -235,7 +240,7 @@ class Dialer:
         try:
             await stream.start_tls(self._context, name, self._connect_seconds)
         except BaseException:
-            await stream.aclose()
+            stream.drop()
             raise
 
 

@@ -51,16 +51,18 @@ class _Host:
     busy: bool = False
     paused: int = 0
     listed: float = float("inf")
+    crowded_out: bool = False
 
-    def next_event(self) -> float | None:
+    def next_event(self, fresh_may_begin: bool) -> float | None:
         """When this host can give a turn; None while it cannot."""
+        fresh = bool(self.fresh) and fresh_may_begin and not self.paused
         while self.waiting and self.waiting[0][2].done():
             heapq.heappop(self.waiting)
-        if self.busy or not (self.waiting or (self.fresh and not self.paused)):
+        if self.busy or not (self.waiting or fresh):
             return None
         if self.opening.held:
             return 0.0
-        if self.fresh and not self.paused:
+        if fresh:
             return self.opening.at
         return max(self.opening.at, self.waiting[0][0])
 
@@ -137,8 +139,6 @@ class Queue:
     def ended(self) -> None:
         """A visit that had begun is over."""
         self.under_way -= 1
-        while self._crowded_out and not self._list(self._crowded_out.popleft()):
-            pass
         self._wake.set()
 
     def nudge(self) -> None:
@@ -176,7 +176,7 @@ class Queue:
         """When the next turn can be given, in loop time, and at which host."""
         while self._agenda:
             when, _, host = self._agenda[0]
-            event = host.next_event()
+            event = host.next_event(self._may_begin())
             if event is not None and event <= when:
                 return when, host.key
             heapq.heappop(self._agenda)
@@ -212,38 +212,47 @@ class Queue:
             host = self._hosts[key] = _Host(key, self._open_at(key))
         return host
 
-    def _list(self, host: _Host) -> bool:
-        """Put a host on the agenda; False when there is nothing to do at it."""
-        when = host.next_event()
+    def _list(self, host: _Host) -> None:
+        """Put a host on the agenda, if there is something to do at it."""
+        when = host.next_event(self._may_begin())
         if when is not None and when < host.listed:
             host.listed = when
             heapq.heappush(self._agenda, (when, next(self._number), host))
+        if host.fresh and not host.crowded_out and not self._may_begin():
+            host.crowded_out = True
+            self._crowded_out.append(host)
         self._wake.set()
-        return when is not None
+
+    def _may_begin(self) -> bool:
+        return self.under_way < _MOST_UNDER_WAY
 
     def _has_room(self) -> bool:
         return self.in_flight < self._workers and self.unkept < max(64, 2 * self._workers)
 
     def _serve(self, now: float) -> None:
-        while self._has_room() and (due := self.next_due()) is not None and due[0] <= now:
-            host = heapq.heappop(self._agenda)[2]
-            host.listed = float("inf")
-            if self._give(host, now):
+        while self._has_room():
+            due = self.next_due()
+            if due is not None and due[0] <= now:
+                host = heapq.heappop(self._agenda)[2]
+                host.listed = float("inf")
+                self._give(host, now)
                 self._forget_or_list(host)
+            elif self._crowded_out and self._may_begin():
+                host = self._crowded_out.popleft()
+                host.crowded_out = False
+                self._list(host)
             else:
-                self._crowded_out.append(host)
+                return
 
-    def _give(self, host: _Host, now: float) -> bool:
-        """One turn at a host: those under way first. False when only fresh visits wait and no more may begin."""
+    def _give(self, host: _Host, now: float) -> None:
+        """One turn at a host whose time has come: to a visit under way, else to a fresh one."""
         held = host.opening.held and host.opening.at > now
         if host.opening.held and not held:
             host.opening = Opening(host.opening.at)
         turn = Turn(host.key, held)
-        ready = host.waiting and (held or host.waiting[0][0] <= now)
-        if not ready and (not host.fresh or host.paused):
-            return True
-        if not ready and self.under_way >= _MOST_UNDER_WAY:
-            return False
+        ready = bool(host.waiting) and (held or host.waiting[0][0] <= now)
+        if not ready and (not host.fresh or host.paused or not self._may_begin()):
+            return
         if not held:
             host.busy = True
             self.in_flight += 1
@@ -253,10 +262,10 @@ class Queue:
             self.unread -= 1
             self.under_way += 1
             self._start(host.fresh.popleft(), turn)
-        return True
 
     def _forget_or_list(self, host: _Host) -> None:
         if host.idle:
             self._hosts.pop(host.key, None)
+            self._wake.set()  # a worker has come free
         else:
             self._list(host)
