@@ -146,7 +146,7 @@ def test_marks_tell_how_far_each_warc_is_committed(state: StateFile) -> None:
 
 
 def test_host_memory_comes_back_as_it_was(state: StateFile) -> None:
-    memory = HostMemory("example.org", NOON, 0.25, 2, NOON, 200, b"User-agent: *\n")
+    memory = HostMemory("example.org", NOON, 0.25, 2, NOON, 200, b"User-agent: *\n", "https")
     state.remember(memory)
     assert state.memory("example.org") == memory
     assert state.memory("example.net") is None

@@ -299,11 +299,11 @@ class StateFile:
 
     def memory(self, host: str) -> HostMemory | None:
         row = self._run("SELECT * FROM hosts WHERE host = ?", (host,)).fetchone()
-        return HostMemory(row[0], moment(row[1]), row[2], row[3], moment(row[4]), row[5], row[6]) if row else None
+        return HostMemory(row[0], moment(row[1]), row[2], row[3], moment(row[4]), *row[5:]) if row else None
 
     def remember(self, memory: HostMemory) -> None:
         self._run(
-            "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 memory.host,
                 memory.not_before and stamp(memory.not_before),
@@ -312,6 +312,7 @@ class StateFile:
                 memory.robots_at and stamp(memory.robots_at),
                 memory.robots_status,
                 memory.robots_body,
+                memory.robots_schemes,
             ),
         )
 

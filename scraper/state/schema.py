@@ -100,7 +100,8 @@ MIGRATIONS = (
         failures INTEGER NOT NULL,
         robots_at TEXT,
         robots_status INTEGER,
-        robots_body BLOB NOT NULL
+        robots_body BLOB NOT NULL,
+        robots_schemes TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
 )
