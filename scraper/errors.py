@@ -32,6 +32,12 @@ class ArchiveUnwritable(ScraperError):
     exit_code = 74
 
 
+class OutputUnwritable(ScraperError):
+    """Results cannot be written to where the user wants them."""
+
+    exit_code = 74
+
+
 class ArchiveLocked(ScraperError):
     """Another run holds the lock."""
 

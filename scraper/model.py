@@ -357,7 +357,7 @@ class Article:
 
     @property
     def text(self) -> str:
-        """The body's blocks in order, parted by empty lines: no title, subtitle, captions, credits or embedded posts."""
+        """The body's blocks in order, parted by empty lines: no title, subtitle, captions, credits, embedded posts."""
         shown = (block.text for block in self.blocks if block.kind is not BlockKind.EMBED)
         return "\n\n".join(text for text in shown if text)
 

@@ -11,7 +11,7 @@ from typing import Any
 from scraper import archiver, urls
 from scraper.errors import UsageError
 from scraper.model import Outcome, State
-from scraper.state import StateFile, moment
+from scraper.state import StateReader, moment
 
 # A citation is excluded by its document's rules, or stands where its target stands.
 _CITATION_STATES = """
@@ -50,7 +50,7 @@ class Ledger:
         return reasons and sum(self.by_state.values()) == self.citations
 
 
-def ledger(state: StateFile) -> Ledger:
+def ledger(state: StateReader) -> Ledger:
     """Count the citations by state and reason; the total is counted by itself."""
     by_state = {str(name): 0 for name in State}
     by_reason: dict[str, dict[str, int]] = {str(name): {} for name in State}
@@ -68,7 +68,7 @@ def ledger(state: StateFile) -> Ledger:
     return Ledger(counts["documents"], total, counts["targets"], counts["held"], by_state, by_reason)
 
 
-def citations(state: StateFile) -> Iterator[dict[str, Any]]:
+def citations(state: StateReader) -> Iterator[dict[str, Any]]:
     """One row per citation, in the order of the documents' places."""
     for row in state.query(_CITATION_STATES + " ORDER BY p.path, c.number"):
         fields = dict(row)
@@ -104,7 +104,7 @@ _VISIT_FIELDS = (
 )
 
 
-def show(state: StateFile, root: Path, url: str) -> Shown:
+def show(state: StateReader, root: Path, url: str) -> Shown:
     """The newest good capture of a URL with its text, and the last visit. Raises `UsageError` for one never met."""
     href = _known_href(state, url)
     visits = list(state.query(f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? ORDER BY id DESC", (href,)))
@@ -122,7 +122,7 @@ def show(state: StateFile, root: Path, url: str) -> Shown:
     return Shown(href, last, good, fields, markdown, tuple(dict(row) for row in cited))
 
 
-def _known_href(state: StateFile, url: str) -> str:
+def _known_href(state: StateReader, url: str) -> str:
     """The target meant by what the user typed: as written, else with the scheme a browser would add."""
     for candidate in (url, f"https://{url}", f"http://{url}"):
         try:
@@ -134,7 +134,7 @@ def _known_href(state: StateFile, url: str) -> str:
         found = next(state.query("SELECT href FROM visits WHERE final_href = ? LIMIT 1", (href,)), None)
         if found is not None:
             return str(found["href"])
-    raise UsageError(f"{urls.without_userinfo(url)}: not in this archive; `scraper fetch` it, or see `scraper status`")
+    raise UsageError(f"{urls.bare(url)}: not in this archive; `scraper fetch` it, or see `scraper status`")
 
 
 def text_of(root: Path, visit: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:

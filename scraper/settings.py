@@ -27,10 +27,12 @@ NOT_KEYS = {"SCRAPER_CONFIG", "SCRAPER_TEST_ORACLES"}
 
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=31_536_000)]  # a year; more is a slip of the pen, or infinite
+Limit = Annotated[float, Meta(gt=0, le=31_536_000)]
+RecordMib = Annotated[int, Meta(ge=1, le=900)]  # a record of 1 GiB is the largest that can be read back
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Duration = Annotated[str, Meta(pattern=r"^(never|[0-9]{1,6}[smhdw])$")]
+Duration = Annotated[str, Meta(pattern=r"^(never|[0-9]{1,6}[smh]|[0-9]{1,4}[dw])$")]
 Override = Annotated[str, Meta(pattern=r"^\S+:[0-9]{1,5}=\S+:[0-9]{1,5}$")]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -39,7 +41,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 class DocumentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which documents `run` reads when none are named, and which roles it fetches."""
 
-    paths: tuple[str, ...] = ("documents",)
+    paths: Annotated[tuple[str, ...], Meta(min_length=1)] = ("documents",)
     roles: tuple[Literal["original", "related", "cited"], ...] = ("original",)
 
 
@@ -49,9 +51,9 @@ class FetchSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     delay_seconds: Seconds = 1.0
     crawl_delay_max_seconds: Seconds = 300.0
     parallel_hosts: Positive = 32
-    connect_seconds: Seconds = 15.0
-    deadline_seconds: Seconds = 60.0
-    max_wire_mib: Positive = 20
+    connect_seconds: Limit = 15.0
+    deadline_seconds: Limit = 60.0
+    max_wire_mib: RecordMib = 20
     max_decoded_mib: Positive = 100
     max_redirects: Natural = 10
     max_tries: Positive = 4
@@ -174,7 +176,7 @@ def _explain(message: str) -> str:
         known = sorted(_keys_below(key))
         full = f"{key}.{unknown[1]}" if key else unknown[1]
         return f"unknown key {full}; known here: {', '.join(known)}"
-    text = text.replace("matching regex '^(never|[0-9]{1,6}[smhdw])$'", "such as `30d`, `12h` or `never`")
+    text = text.replace("matching regex '^(never|[0-9]{1,6}[smh]|[0-9]{1,4}[dw])$'", "such as `30d`, `12h` or `never`")
     override = r"matching regex '^\\S+:[0-9]{1,5}=\\S+:[0-9]{1,5}$'"
     text = text.replace(override, "of the form `host:port=address:port`")
     return f"{key or 'settings'}: {text[:1].lower()}{text[1:]}"
@@ -257,6 +259,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 
 def _validated(settings: Settings, source: str) -> Settings:
+    resolver_overrides(settings.fetch)
     for network in settings.fetch.allow_networks:
         try:
             ipaddress.ip_network(network)
@@ -280,10 +283,14 @@ def resolver_overrides(fetch: FetchSettings) -> dict[str, str]:
     overrides = {}
     for line in lines:
         name, _, address = line.partition("=")
-        if not re.fullmatch(r"\S+:\d{1,5}=\S+:\d{1,5}", line):
+        if not re.fullmatch(r"\S+:\d{1,5}=\S+:\d{1,5}", line) or not _ports_exist(name, address):
             raise ConfigError(f"resolver override {line!r}: write host:port=address:port")
         overrides[name.lower()] = address
     return overrides
+
+
+def _ports_exist(*places: str) -> bool:
+    return all(0 < int(place.rpartition(":")[2]) <= 65535 for place in places)
 
 
 # ----------------------------------------------------------------- site rules

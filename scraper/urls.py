@@ -18,7 +18,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 SCHEMES = frozenset(DEFAULT_PORTS)
 
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:[/\\]{2})[^\s/\\?#<>\"]*@")
+_USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:)?[/\\]{2})[^\s/\\?#<>\"]*@")
+# Of one URL alone: all up to the last @ before the path, with or without a scheme; an address of mail stays.
+_ONE_USERINFO = re.compile(r"^(\s*(?!mailto:)(?:[a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?[/\\]*)[^/\\?#]*@")
 _SURT_WWW = re.compile(r"^www\d*\.")
 _SURT_SESSIONS = (
     re.compile(rb"jsessionid=[0-9a-z]{32}(?:&|\Z)"),
@@ -50,9 +52,9 @@ def target(url: str, base: str | None = None) -> Target:
     parsed = _parse(url, base)
     scheme = parsed.protocol.removesuffix(":")
     if scheme not in SCHEMES:
-        raise NotATarget("scheme", without_userinfo(url))
+        raise NotATarget("scheme", bare(url))
     if not parsed.hostname:
-        raise NotATarget("malformed", without_userinfo(url))
+        raise NotATarget("malformed", bare(url))
     parsed.username = parsed.password = ""
     parsed.hash = ""
     port = int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme]
@@ -74,12 +76,17 @@ def _parse(url: str, base: str | None) -> ada_url.URL:
     try:
         return ada_url.URL(url, base) if base else ada_url.URL(url)
     except (ValueError, UnicodeError) as error:
-        raise NotATarget("malformed", without_userinfo(url)) from error
+        raise NotATarget("malformed", bare(url)) from error
 
 
 def without_userinfo(text: str) -> str:
     """Cut `user:password@` out of every URL in a text: it is never stored or printed."""
     return _USERINFO.sub(r"\1", text)
+
+
+def bare(url: str) -> str:
+    """One URL without its userinfo, whatever characters that is made of and however odd the URL is."""
+    return without_userinfo(_ONE_USERINFO.sub(r"\1", url, count=1))
 
 
 def host_key(target: Target) -> str:

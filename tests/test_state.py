@@ -46,7 +46,7 @@ def visit(
 
 
 def due(state: StateFile, found: Document, at: datetime, recheck: timedelta | None = None) -> list[str]:
-    return [state.visit_of(number, urls.target).target.href for number in state.due([found.digest], at, recheck)]
+    return [state.visit_of(number, "main").target.href for number in state.due([found.digest], at, recheck)]
 
 
 def test_one_url_in_many_documents_is_one_target_and_the_same_bytes_elsewhere_cite_again(state: StateFile) -> None:
@@ -56,7 +56,7 @@ def test_one_url_in_many_documents_is_one_target_and_the_same_bytes_elsewhere_ci
     ledger = report.ledger(state)
     assert (ledger.documents, ledger.citations, ledger.targets) == (3, 3, 1)
     assert len(state.due([first.digest, second.digest], NOON, None)) == 1
-    assert state.visit_of(1, urls.target).via == tuple(sorted((first.digest, second.digest)))
+    assert state.visit_of(1, "main").via == tuple(sorted((first.digest, second.digest)))
 
 
 def test_every_citation_is_in_one_state_and_the_sums_agree(state: StateFile) -> None:
@@ -117,7 +117,7 @@ def test_a_later_failure_never_hides_the_newest_good_capture(state: StateFile) -
     row = state.target(URL)
     assert row is not None
     assert (str(row.outcome), row.good_visit) == ("failed(timeout)", good)
-    assert state.visit_of(1, urls.target).held == held
+    assert state.visit_of(1, "main").held == held
     assert report.ledger(state).captures_held == 1
 
 

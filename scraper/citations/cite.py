@@ -36,7 +36,7 @@ def cite(url: str, role: Role, line: int, base: str | None = None) -> Citation |
         if base is None:
             return None
         address = urls.resolved(address, base)
-    return Citation(urls.without_userinfo(address) if "@" in address else address, role, line, *_judged(address))
+    return Citation(urls.bare(address) if "@" in address else address, role, line, *_judged(address))
 
 
 @lru_cache(maxsize=4096)
@@ -80,7 +80,7 @@ def target_line(url: str, role: Role, line: int) -> Citation | None:
     address = with_host(url)
     if not address or address.startswith("#"):
         return None
-    return cite(address, role, line) or Citation(urls.without_userinfo(address), role, line, None, "malformed")
+    return cite(address, role, line) or Citation(urls.bare(address), role, line, None, "malformed")
 
 
 def unique(citations: Iterable[Citation | None]) -> Iterator[Citation]:

@@ -40,10 +40,10 @@ def urls(documents: tuple[str, ...], common: Common) -> int:
 def show(url: str, common: Common) -> int:
     """Print what is held of a URL: cleaned text, fields, and where the capture lies."""
     from scraper import report
-    from scraper.state import StateFile
+    from scraper.state import StateReader
 
     root = common.root(common.settings())
-    with StateFile.open_for_reading(root) as state:
+    with StateReader.open_for_reading(root) as state:
         shown = report.show(state, root, url)
     if common.as_json:
         common.console.record(report.as_fields(shown))
@@ -93,10 +93,10 @@ def status(common: Common) -> int:
     """
     from scraper import report
     from scraper.cli.console import Level
-    from scraper.state import StateFile
+    from scraper.state import StateReader
 
     root = common.root(common.settings())
-    with StateFile.open_for_reading(root) as state:
+    with StateReader.open_for_reading(root) as state:
         ledger = report.ledger(state)
         every = common.as_json or common.console.level is Level.VERBOSE
         for row in report.citations(state):
@@ -164,10 +164,10 @@ def rebuild(common: Common) -> int:
 def export(form: str, output: str | None, common: Common) -> int:
     """Write one row per capture: url, final_url, time, status, outcome, title, ..., text."""
     from scraper import exchange
-    from scraper.state import StateFile
+    from scraper.state import StateReader
 
     root = common.root(common.settings())
-    with StateFile.open_for_reading(root) as state:
+    with StateReader.open_for_reading(root) as state:
         rows = exchange.rows(state, root)
         count = exchange.write(rows, form, output)
     common.console.info(f"{count} captures exported")

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Self, TextIO
 
 from scraper import printable
+from scraper.errors import OutputUnwritable
 
 
 class Level(IntEnum):
@@ -39,11 +40,19 @@ class Console:
 
     def result(self, text: str) -> None:
         """A result for people; line breaks stay, control characters do not."""
-        self._write(self.out, printable.block(text))
+        self._print(printable.block(text))
 
     def record(self, fields: dict[str, Any]) -> None:
         """A result for programs: one line of JSON, in ASCII, so that no terminal can be harmed."""
-        self._write(self.out, json.dumps(fields, default=str))
+        self._print(json.dumps(fields, default=str))
+
+    def _print(self, text: str) -> None:
+        try:
+            self._write(self.out, text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputUnwritable(f"standard output cannot be written: {error.strerror}") from error
 
     def error(self, sentence: str, **fields: Any) -> None:
         """Something went wrong: always said."""

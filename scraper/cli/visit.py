@@ -145,10 +145,10 @@ def _say_summary(console: Console, summary: Summary, common: Common) -> None:
 
 def _print_fetched(common: Common, root: Path, hrefs: list[str]) -> None:
     from scraper import report
-    from scraper.state import StateFile
+    from scraper.state import StateReader
 
     console = common.console
-    with StateFile.open_for_reading(root) as state:
+    with StateReader.open_for_reading(root) as state:
         for href in dict.fromkeys(hrefs):
             shown = report.show(state, root, href)
             if common.as_json:

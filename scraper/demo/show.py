@@ -16,7 +16,7 @@ from scraper.demo.web import Source, source, stand_in_pages
 from scraper.errors import UsageError
 from scraper.model import Facts
 from scraper.settings import FetchSettings, Settings, packaged_config
-from scraper.state import StateFile
+from scraper.state import StateReader
 
 COLLECTION = "demo"  # its name marks an archive as made by the demonstration
 SEED = "000_b5dde23a3ed5c483.txt"
@@ -47,7 +47,7 @@ def run(settings: Settings, archive: Path | None, say: Say, stop: pipeline.Stop 
     if summary.signal_number is not None:
         return summary.exit_code
     say(_requests_line(len(web.log), summary.due))
-    with StateFile.open_for_reading(root) as state:
+    with StateReader.open_for_reading(root) as state:
         ledger = ledger_lines(state)
         shown = report.show(state, root, seed.original)
     differences = [*ledger_differences(ledger), *facts_differences(seed.document.facts, shown.markdown)]
@@ -68,7 +68,7 @@ def documents_folder() -> Path:
     return Path(__file__).parent / "documents"
 
 
-def ledger_lines(state: StateFile) -> list[str]:
+def ledger_lines(state: StateReader) -> list[str]:
     """One line a citation of the sample documents: outcome, document and line, address."""
     ours = {str(path.absolute()) for path in (seed_path(), *documents_folder().iterdir())}
     return [_ledger_line(row) for row in report.citations(state) if row["path"] in ours]

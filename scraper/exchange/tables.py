@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from scraper import archiver
-from scraper.errors import ArchiveUnwritable
-from scraper.state import StateFile
+from scraper import archiver, printable
+from scraper.errors import OutputUnwritable
+from scraper.state import StateReader
 
 COLUMNS = (
     "url",
@@ -45,12 +45,12 @@ COLUMNS = (
     "text",
 )
 # A spreadsheet would run a cell beginning so as a formula (OWASP, CSV injection).
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "\\x0d")
 _TEXT_FIELDS = ("title", "subtitle", "byline", "agency", "publisher", "section", "language", "canonical")
 _FLAGS = ("is_article", "free_to_read", "noarchive")
 
 
-def rows(state: StateFile, root: Path) -> Iterator[dict[str, Any]]:
+def rows(state: StateReader, root: Path) -> Iterator[dict[str, Any]]:
     """Every visit of a page, oldest first; the article's fields where there is a text."""
     for visit in state.visits():
         stored = None
@@ -93,7 +93,7 @@ def _date(value: Any) -> Any:
 def write(table: Iterable[Mapping[str, Any]], form: str, output: str | None) -> int:
     """Write rows as `jsonl` or `csv` to a file or standard output; gives their number.
 
-    Raises `ArchiveUnwritable` when the output cannot be written.
+    Raises `OutputUnwritable` when the output cannot be written.
     """
     with _opened(output) as out:
         return _write_jsonl(table, out) if form == "jsonl" else _write_csv(table, out)
@@ -101,25 +101,24 @@ def write(table: Iterable[Mapping[str, Any]], form: str, output: str | None) -> 
 
 @contextmanager
 def _opened(output: str | None) -> Iterator[TextIO]:
-    if output is None:
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-        yield sys.stdout
-        sys.stdout.flush()
-        return
+    target: str | int = output if output is not None else sys.stdout.fileno()
     try:
-        # utf-8, line ends as they are: csv writes its own.
-        with Path(output).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
+        # UTF-8, and line ends as they are: csv writes its own.
+        with open(  # noqa: PTH123: a descriptor has no path
+            target, "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=output is not None
+        ) as out:
+            yield out
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise ArchiveUnwritable(f"{output}: cannot be written: {error.strerror}; name another --output") from error
+        where = output if output is not None else "standard output"
+        raise OutputUnwritable(f"{where}: cannot be written: {error.strerror}; name another --output") from error
 
 
 def _write_jsonl(table: Iterable[Mapping[str, Any]], out: TextIO) -> int:
     count = 0
     for row in table:
-        out.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        out.write(printable.json_line(json.dumps(row, ensure_ascii=False, default=str)) + "\n")
         count += 1
     return count
 
@@ -138,6 +137,7 @@ def _cell(value: Any) -> Any:
     """A CSV cell: lists are parted by semicolons, texts that would be formulas begin with an apostrophe."""
     if isinstance(value, list):
         value = "; ".join(value)
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    value = printable.block(value)
+    return "'" + value if value.startswith(_FORMULA_STARTS) else value

@@ -15,7 +15,7 @@ from scraper.errors import UsageError
 from scraper.model import State, Target, Visit
 from scraper.pipeline.ingest import Ingested, ingest
 from scraper.pipeline.plan import list_urls, plan
-from scraper.pipeline.run import Run, Stop, Tally
+from scraper.pipeline.run import Interrupted, Run, Stop, Tally
 from scraper.pipeline.session import Listener, Session, VisitResult, opened
 from scraper.pipeline.sources import find
 from scraper.pipeline.upkeep import check, rebuild
@@ -62,7 +62,7 @@ class Summary:
         """For URLs the user named: old trouble counts too, and whatever else was not captured."""
         if self.signal_number is not None:
             return 128 + self.signal_number
-        if not self.tally.answered:
+        if self.tally.by_state.get(State.FAILED) and not self.tally.answered:
             return 4
         good = sum(self.tally.by_state.get(state, 0) for state in (State.CAPTURED, State.UNCHANGED))
         return 0 if good == self.due else 3
@@ -77,13 +77,18 @@ def run(root: Path, settings: Settings, documents: Sequence[str], listener: List
 
     Without `documents`, those of the settings. Raises `ScraperError`s; what the web does is in the summary.
     """
-    sources = list(find(documents or settings.documents.paths, citations.SUFFIXES))
+    sources = find(documents or settings.documents.paths, citations.SUFFIXES)
     with opened(root, settings, listener) as session:
-        ingested = ingest(session.state, sources, settings, stop.requested)
+        try:
+            with stop.interrupting():
+                ingested = ingest(session.state, sources, settings)
+        except Interrupted:
+            session.state.roll_back()
+            return Summary(Tally(), 0, None, stop.signal_number)
         recheck = settings.fetch.recheck_after
         obeyed = settings.fetch.robots == "obey"
         due = session.state.due(ingested.digests, now(), recheck, obeyed)
-        visits = (session.state.visit_of(number, urls.target) for number in due)
+        visits = (session.state.visit_of(number, settings.collection) for number in due)
         tally = asyncio.run(_work(session, visits, len(due), listener, stop))
         return Summary(tally, len(due), ingested, stop.signal_number)
 
@@ -92,7 +97,7 @@ def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: L
     """Archive the given targets now, due or not."""
     with opened(root, settings, listener) as session:
         numbers = [session.state.target_id(target.href) for target in targets]
-        visits = [session.state.visit_of(number, urls.target) for number in dict.fromkeys(numbers)]
+        visits = [session.state.visit_of(number, settings.collection) for number in dict.fromkeys(numbers)]
         tally = asyncio.run(_work(session, visits, len(visits), listener, stop))
         return Summary(tally, len(visits), None, stop.signal_number)
 
@@ -105,7 +110,7 @@ def targets_of(names: Sequence[str]) -> list[Target]:
             found.append(urls.target(name))
         except urls.NotATarget as error:
             hint = "only http and https are fetched" if error.refusal == "scheme" else "write it as https://host/path"
-            raise UsageError(f"{urls.without_userinfo(name)}: not a web address ({error.refusal}); {hint}") from error
+            raise UsageError(f"{urls.bare(name)}: not a web address ({error.refusal}); {hint}") from error
     return found
 
 
@@ -119,4 +124,5 @@ async def _work(session: Session, visits: Iterable[Visit], due: int, listener: L
             await job.finish_texts(stop)
     finally:
         job.close()
+    job.raise_bugs()
     return job.tally

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.fetcher import guard
 from scraper.model import Citation, Document, Facts, Moment, Role
-from scraper.pipeline.sources import Source
+from scraper.pipeline.sources import Sources
 from scraper.settings import Settings
 from scraper.state import StateFile
 
@@ -28,16 +27,18 @@ class Ingested:
     without_url: tuple[str, ...]
 
 
-def ingest(state: StateFile, sources: Iterable[Source], settings: Settings, stopped: Callable[[], bool]) -> Ingested:
-    """Bring the documents into the state; the bytes known already cost nothing."""
-    selection = selection_key(settings)
+def ingest(state: StateFile, sources: Sources, settings: Settings) -> Ingested:
+    """Bring the documents into the state; the bytes known already cost nothing.
+
+    What lay in one of the folders and is there no more cites no more; its captures stay.
+    """
     judge = Judge.of(settings)
+    selection = judge.key
+    state.judge_anew(selection)
     digests: list[str] = []
     troubles: list[tuple[str, str, bool]] = []
     empty: list[str] = []
-    for source in sources:
-        if stopped():
-            break
+    for source in sources.found:
         try:
             data = source.read()
             digest = hashlib.sha256(data).hexdigest()
@@ -51,6 +52,8 @@ def ingest(state: StateFile, sources: Iterable[Source], settings: Settings, stop
         except UsageError as error:
             sentence = str(error) if source.label in str(error) else f"{source.label}: {error}"
             troubles.append((source.label, sentence, state.note_trouble(source.label, sentence) or source.named))
+    for folder in sources.folders:
+        state.forget_places(folder, {source.label for source in sources.found})
     state.commit()
     return Ingested(tuple(digests), tuple(troubles), tuple(empty))
 
@@ -66,6 +69,15 @@ class Judge:
     def of(cls, settings: Settings) -> Judge:
         return cls(frozenset(map(Role, settings.documents.roles)), guard.Guard.of(settings.fetch))
 
+    @property
+    def key(self) -> str:
+        """Under which rules citations are judged: documents are judged again when these change."""
+        gate = self.gate
+        networks = sorted(map(str, gate.networks))
+        rules = [READER_VERSION, sorted(self.roles), sorted(gate.ports), networks, sorted(gate.overrides.items())]
+        text = json.dumps(rules)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def __call__(self, document: Document) -> list[tuple[Citation, str | None]]:
         """Each citation with its reason, or None for one that is fetched."""
         return [
@@ -74,27 +86,19 @@ class Judge:
         ]
 
 
-def selection_key(settings: Settings) -> str:
-    """Under which rules citations were judged: documents are judged again when these change."""
-    fetch = settings.fetch
-    rules = [
-        READER_VERSION,
-        sorted(settings.documents.roles),
-        sorted(fetch.ports),
-        sorted(fetch.allow_networks),
-        list(fetch.resolve),
-        fetch.resolve_file,
-    ]
-    return hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
-
-
 def facts_json(facts: Facts) -> str:
     """The document's facts as stored: no user names or passwords of URLs."""
+    return json.dumps(_storable(asdict(facts) | {"published": facts.published}), ensure_ascii=False)
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, Moment):
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return urls.without_userinfo(value)
+        case Moment():
             return value.iso()
-        raise TypeError(f"cannot be stored: {value!r}")
-
-    fields = asdict(facts) | {"published": facts.published}
-    return urls.without_userinfo(json.dumps(fields, ensure_ascii=False, default=plain))
+        case dict():
+            return {key: _storable(part) for key, part in value.items()}
+        case tuple() | list():
+            return [_storable(part) for part in value]
+    return value

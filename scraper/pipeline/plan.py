@@ -37,12 +37,12 @@ class Plan:
 
 def plan(root: Path, settings: Settings, documents: Sequence[str]) -> Plan:
     """Read the documents into a copy of the state, and lay out what is due."""
-    sources = list(find(documents or settings.documents.paths, citations.SUFFIXES))
+    sources = find(documents or settings.documents.paths, citations.SUFFIXES)
     with StateFile.copy_in_memory(root) as state:
-        ingested = ingest(state, sources, settings, lambda: False)
+        ingested = ingest(state, sources, settings)
         moment = now()
         due = state.due(ingested.digests, moment, settings.fetch.recheck_after, settings.fetch.robots == "obey")
-        targets = [state.visit_of(number, urls.target).target for number in due]
+        targets = [state.visit_of(number, settings.collection).target for number in due]
         free_at: dict[str, datetime] = {}
         visits = []
         for target in targets:
@@ -52,7 +52,7 @@ def plan(root: Path, settings: Settings, documents: Sequence[str]) -> Plan:
             visits.append(Planned(target.href, host, at))
             response_seconds = memory.response_seconds if memory else 0.0
             free_at[host] = at + timedelta(seconds=politeness.delay_seconds(settings.fetch, None, response_seconds))
-        later = state.count_later(ingested.digests) - len(due)
+        later = len(set(state.unsettled(ingested.digests)) - set(due))
     return Plan(tuple(sorted(visits, key=lambda item: item.at)), later, ingested.troubles)
 
 
@@ -71,7 +71,7 @@ def list_urls(documents: Sequence[str], settings: Settings) -> Listing:
     rows: list[dict[str, Any]] = []
     troubles: list[str] = []
     empty: list[str] = []
-    for source in find(documents, citations.SUFFIXES):
+    for source in find(documents, citations.SUFFIXES).found:
         try:
             document = citations.read_document(source.read(), source.name)
         except UsageError as error:

@@ -6,7 +6,8 @@ The order of a commit: record members written -> fdatasync (grouped) -> state ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,10 @@ from scraper.settings import load_site_rules
 from scraper.state import TargetRow, TextJob, VisitRow, row_of
 
 TROUBLE = (State.FAILED, State.DEAD)
+
+
+class Interrupted(BaseException):
+    """A stop was asked for while documents were read: nothing of them is kept."""
 
 
 @dataclass(slots=True)
@@ -37,10 +42,25 @@ class Stop:
     def requested(self) -> bool:
         return self.signal_number is not None
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Raise `Interrupted` at once, even out of a read that waits for ever."""
+
+        def interrupt() -> None:
+            raise Interrupted
+
+        self.wake = interrupt
+        try:
+            if self.requested():
+                interrupt()
+            yield
+        finally:
+            self.wake = None
+
 
 @dataclass(slots=True)
 class Tally:
-    """What the visits of a run came to."""
+    """What the visits of a run came to. `answered` counts all that got an HTTP answer, those to robots.txt too."""
 
     visits: int = 0
     answered: int = 0
@@ -49,7 +69,6 @@ class Tally:
 
     def add(self, result: VisitResult) -> None:
         self.visits += 1
-        self.answered += result.answered
         self.new_troubles += result.new_trouble
         self.by_state[result.outcome.state] = self.by_state.get(result.outcome.state, 0) + 1
 
@@ -65,8 +84,8 @@ class Run:
         self._texts = Texts(session.root, session.settings, rules, self.text_made)
         self._listener = listener
         self._uncommitted: list[tuple[VisitResult | None, TextJob | None]] = []
-        self._new_pages: list[archiver.Page] = []
-        self._pages = archiver.Pages(session.root, session.settings.collection)
+        self._root = session.root
+        self._new_pages: dict[str, list[archiver.Page]] = {}
         self._due = 0
         self.tally = Tally()
 
@@ -116,9 +135,15 @@ class Run:
         visit_id, before = self._state.record(row)
         for memory in fetched.hosts:
             self._state.remember(memory)
+        self.tally.answered += any(exchange.status for exchange in capture.exchanges)
         self._uncommitted.append((result_of(capture, before), text_job(visit_id, row)))
         if self._settings.warc.sync_seconds == 0:
             self.flush()
+
+    def raise_bugs(self) -> None:
+        """A bug of the extractor is loud, but only after all else was done."""
+        if self._texts.bugs:
+            raise self._texts.bugs[0]
 
     async def only_texts(self, stop: Stop) -> None:
         """Make the texts that are missing, and nothing else."""
@@ -127,14 +152,16 @@ class Run:
             await self.finish_texts(stop)
         finally:
             self.close()
+        self.raise_bugs()
 
     def flush(self) -> None:
         """Make durable what was appended, then tell of it and have its texts made."""
         group, self._uncommitted = self._uncommitted, []
-        pages, self._new_pages = self._new_pages, []
+        pages = self._take_pages()
         self._collection.sync()
-        self._pages.append(pages)
         self._state.commit()
+        for collection, listed in pages.items():
+            archiver.Pages(self._root, collection).append(listed)
         for result, _ in group:
             if result is not None:
                 self.tally.add(result)
@@ -148,6 +175,8 @@ class Run:
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
         stop.wake = lambda: loop.call_soon_threadsafe(stopping.set)
+        if stop.requested():
+            stopping.set()
         draining, waiting = asyncio.create_task(self._texts.drain()), asyncio.create_task(stopping.wait())
         await asyncio.wait({draining, waiting}, return_when=asyncio.FIRST_COMPLETED)
         stop.wake = None
@@ -164,26 +193,30 @@ class Run:
     def text_made(self, made: TextMade) -> None:
         """Note a text: the state knows it from now on, pages.jsonl lists it with the next flush."""
         self._state.set_text(made.job.visit_id, made.path, made.title)
-        self._new_pages.append(archiver.Page(made.job.final_href, made.job.captured_at, made.title, made.status))
+        page = archiver.Page(made.job.final_href, made.job.captured_at, made.title, made.status)
+        self._new_pages.setdefault(made.job.collection, []).append(page)
+
+    def _take_pages(self) -> dict[str, list[archiver.Page]]:
+        pages, self._new_pages = self._new_pages, {}
+        return pages
 
     def make_missing_texts(self) -> None:
         """Texts of committed captures which an earlier run could not make any more."""
         for job in self._state.text_jobs():
-            self._texts.submit(job)
+            self._texts.submit(job, suspect=True)
 
 
 def result_of(capture: Capture, before: TargetRow | None) -> VisitResult | None:
     """What the user is told of a visit; nothing of robots.txt."""
     if capture.purpose is not Purpose.PAGE:
         return None
-    was_known = before is not None and before.outcome.state is capture.outcome.state
+    was_known = before is not None and before.failures > 0
     return VisitResult(
         capture.target,
         capture.final,
         capture.outcome,
         capture.detail,
         new_trouble=capture.outcome.state in TROUBLE and not was_known,
-        answered=any(exchange.status for exchange in capture.exchanges),
     )
 
 

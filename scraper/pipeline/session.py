@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scraper import __version__, archiver
+from scraper import __version__, archiver, urls
 from scraper.errors import ScraperError
 from scraper.fetcher import user_agent
-from scraper.model import Outcome, Target
+from scraper.model import Outcome, State, Target
 from scraper.settings import MIB, Settings
-from scraper.state import StateFile, VisitRow
+from scraper.state import FILE_NAME, StateFile, VisitRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ class VisitResult:
     outcome: Outcome
     detail: str
     new_trouble: bool
-    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,12 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
     When the body raises, what was appended stays: it is sealed if the disk allows, else the next start does it.
     """
     with archiver.Lock(root):
+        ended_well = not (root / f"{FILE_NAME}-wal").exists()
         state = StateFile.open(root)
         try:
             adopt_leftovers(root, settings.collection, state, listener)
+            if not ended_well:
+                rewrite_pages(root, state)
         except BaseException:
             state.abandon()
             raise
@@ -71,7 +73,7 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
 
 
 def _close(state: StateFile, collection: archiver.Collection) -> None:
-    """Commit first, seal after: a sealed WARC holds nothing that the state does not know."""
+    """Commit first, seal after: what is sealed at the end of a run needs no adoption."""
     collection.sync()
     state.commit()
     collection.close()
@@ -87,16 +89,30 @@ def _salvage(state: StateFile, collection: archiver.Collection) -> None:
         state.abandon()
 
 
+def rewrite_pages(root: Path, state: StateFile) -> None:
+    """Make each collection's list of pages again from the state."""
+    for name in archiver.collections(root):
+        pages = (archiver.Page(href, at, title, status) for href, at, title, status in state.pages(name))
+        archiver.Pages(root, name).rewrite(pages)
+
+
 def adopt_leftovers(root: Path, collection: str, state: StateFile, listener: Listener) -> None:
     """Take in what a crash left beyond the commit mark; torn bytes are in quarantine."""
     recovery = archiver.recover(root, collection, state.marks(collection))
     for recorded in recovery.adopted:
-        state.record(row_of_recorded(recorded, collection))
+        adopt(state, recorded, collection)
     state.commit()
     if recovery.adopted:
         listener.note(f"adopted {len(recovery.adopted)} visits which an interrupted run had archived")
     for path in recovery.quarantined:
         listener.note(f"{path}: torn bytes of an interrupted run were moved here")
+
+
+def adopt(state: StateFile, recorded: archiver.Recorded, collection: str) -> None:
+    """Bring a visit from its records into the state; a server's wish to be left alone holds its host again."""
+    state.record(row_of_recorded(recorded, collection))
+    if recorded.outcome.state is State.DEFERRED and recorded.outcome.until is not None:
+        state.hold(urls.host_key(recorded.final), recorded.outcome.until)
 
 
 def row_of_recorded(recorded: archiver.Recorded, collection: str) -> VisitRow:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scraper import urls
 from scraper.errors import UsageError
 
 STDIN = "-"
@@ -24,10 +25,7 @@ class Source:
 
     @property
     def label(self) -> str:
-        """The place as text: absolute, safe to store."""
-        if self.path is None:
-            return STDIN
-        return os.fsencode(self.path.absolute()).decode("utf-8", "backslashreplace")
+        return label_of(self.path) if self.path else STDIN
 
     @property
     def shown(self) -> str:
@@ -53,21 +51,46 @@ class Source:
         return data
 
 
-def find(named: Sequence[str], suffixes: Collection[str]) -> Iterator[Source]:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The documents found, and the folders that were searched for them (as labels)."""
+
+    found: tuple[Source, ...]
+    folders: tuple[str, ...]
+
+
+def find(named: Sequence[str], suffixes: Collection[str]) -> Sources:
     """The documents behind file names, folders (searched for known suffixes), globs and `-`.
 
     Raises `UsageError` for a name behind which there is nothing.
     """
+    found: list[Source] = []
+    folders: list[str] = []
     for name in named:
-        path = Path(name).expanduser()
-        if name == STDIN:
-            yield Source(None, named=True)
-        elif path.is_dir():
-            yield from _in_folder(path, suffixes)
-        elif path.exists():
-            yield Source(path, named=True)
-        else:
-            yield from _matching(name, suffixes)
+        try:
+            path = Path(name).expanduser()
+            if path.is_dir():
+                folders.append(label_of(path))
+            found += _behind(name, path, suffixes)
+        except (OSError, RuntimeError) as error:  # a name too long, a ~user who is not there
+            raise UsageError(f"{urls.bare(name)}: cannot be looked up: {error}") from error
+    return Sources(tuple(found), tuple(folders))
+
+
+def _behind(name: str, path: Path, suffixes: Collection[str]) -> Iterator[Source]:
+    if name == STDIN:
+        yield Source(None, named=True)
+    elif path.is_dir():
+        yield from _in_folder(path, suffixes)
+    elif path.exists():
+        yield Source(path, named=True)
+    else:
+        yield from _matching(name, suffixes)
+
+
+def label_of(path: Path) -> str:
+    """A path as text: absolute, safe to store."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
 
 
 def _in_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Source]:
@@ -91,8 +114,11 @@ def _matching(pattern: str, suffixes: Collection[str]) -> Iterator[Source]:
     # glob, not Path.glob: the pattern may be absolute.
     paths = sorted(glob.iglob(str(Path(pattern).expanduser()), recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
     if not paths:
+        shown = urls.bare(pattern)
+        if "://" in pattern:
+            raise UsageError(f"{shown}: no such document; to archive a URL, use `scraper fetch`")
         what = "matches no file" if glob.has_magic(pattern) else "no such file or folder"
-        raise UsageError(f"{pattern}: {what}; name a file, a folder, a glob or - for standard input")
+        raise UsageError(f"{shown}: {what}; name a file, a folder, a glob or - for standard input")
     for path in map(Path, paths):
         if path.is_dir():
             yield from _in_folder(path, suffixes)

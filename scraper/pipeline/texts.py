@@ -8,20 +8,23 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import connection
 from pathlib import Path
 
 from scraper import archiver, message
-from scraper.model import Article, ParserLimits, SiteRules
+from scraper.errors import IntegrityError, ScraperError
+from scraper.model import Article, Exchange, ParserLimits, SiteRules
 from scraper.settings import MIB, Settings
 from scraper.state import TextJob
 
 # Below this many pages, starting processes costs more than it saves.
 POOL_FROM_PAGES = 16
+READABLE_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,49 +46,66 @@ class TextMade:
     job: TextJob
     path: str
     title: str | None
-    status: int
+    status: int | None
 
 
 def make_text(task: TextTask) -> TextMade:
     """Extract one capture's article and write its text files."""
-    from scraper.extractor import VERSION, extract, render  # the parsers load only where pages are extracted
+    job = task.job
+    try:
+        exchange = archiver.Collection(task.root, job.collection).load(job.page)
+    except IntegrityError:
+        # `check` names the record; the other texts must not wait for it.
+        return _write(task, Article(job.final_href, skipped="its record in the WARC is damaged"), None)
+    article = Article(job.final_href, skipped=task.skipped) if task.skipped else _article(task, exchange)
+    return _write(task, article, exchange.status)
+
+
+def _article(task: TextTask, exchange: Exchange) -> Article:
+    from scraper.extractor import extract  # the parsers load only where pages are extracted
 
     job = task.job
-    exchange = archiver.Collection(task.root, job.collection).load(job.page)
-    content_type = exchange.header("content-type")
-    if task.skipped:
-        article = Article(job.final_href, skipped=task.skipped)
-    else:
-        try:
-            body = message.content(
-                message.entity(exchange.received), exchange.header("content-encoding"), task.decoded_cap_bytes
-            )
-            article = extract(
-                body,
-                job.final_href,
-                content_type=content_type,
-                captured_at=job.captured_at,
-                rules=task.rules,
-                limits=task.limits,
-            )
-        except message.TooLarge:
-            article = Article(job.final_href, skipped=f"larger than {task.decoded_cap_bytes >> 20} MiB when decoded")
+    codings = exchange.header("content-encoding") or ""
+    if unknown := {part.strip().lower() for part in codings.split(",")} - READABLE_CODINGS:
+        return Article(job.final_href, skipped=f"its content coding cannot be read: {', '.join(sorted(unknown))}")
+    try:
+        body = message.content(message.entity(exchange.received), codings, task.decoded_cap_bytes)
+    except message.TooLarge:
+        return Article(job.final_href, skipped=f"larger than {task.decoded_cap_bytes >> 20} MiB when decoded")
+    return extract(
+        body,
+        job.final_href,
+        content_type=exchange.header("content-type"),
+        captured_at=job.captured_at,
+        rules=task.rules,
+        limits=task.limits,
+    )
+
+
+def _write(task: TextTask, article: Article, status: int | None) -> TextMade:
+    from scraper.extractor import VERSION, render
+
+    job = task.job
     fields = {
         "url": job.href,
         "final_url": job.final_href,
         "captured_at": job.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": exchange.status,
+        "status": status,
         "warc": {"file": job.page.warc, "offset": job.page.offset, "length": job.page.length},
         "extractor": VERSION,
         "article": render.as_json(article),
     }
     texts = archiver.Texts(task.root, job.collection)
     path = texts.write(fields, render.markdown(article), job.final_href, job.captured_at)
-    return TextMade(job, path, article.title, exchange.status)
+    return TextMade(job, path, article.title, status)
 
 
 class Texts:
-    """Makes texts beside the fetching: in this process for a few pages, in worker processes for many."""
+    """Makes texts beside the fetching: in this process for a few pages, in worker processes for many.
+
+    A page on which the extractor fails gets a text that says so, so that no later run fails on it again; `bugs` are
+    what was raised, for the end of the run.
+    """
 
     def __init__(
         self,
@@ -101,14 +121,16 @@ class Texts:
         self._workers = settings.extract.workers or os.cpu_count() or 1
         self._done = done
         self._pool: ProcessPoolExecutor | None = None
-        self._made = 0
-        self._queue: deque[TextJob] = deque()
+        self._one_alone = asyncio.Semaphore(1)
+        self._in_process = 0
+        self._queue: deque[tuple[TextJob, bool]] = deque()
         self._consumers: set[asyncio.Task[None]] = set()
+        self.bugs: list[BaseException] = []
 
-    def submit(self, job: TextJob) -> None:
-        """Queue one text. Raises what an earlier text raised: a bug is loud."""
-        self._reraise()
-        self._queue.append(job)
+    def submit(self, job: TextJob, suspect: bool = False) -> None:
+        """Queue one text; a `suspect` (an earlier run ended before it was made) never runs in this process."""
+        self._raise_faults()
+        self._queue.append((job, suspect))
         if len(self._consumers) < self._workers * 2:
             self._consumers.add(asyncio.create_task(self._consume()))
 
@@ -116,26 +138,37 @@ class Texts:
         """Wait for all that was submitted."""
         while self._consumers:
             await asyncio.wait(self._consumers)
-            self._reraise()
+            self._raise_faults()
 
     def abandon(self) -> None:
-        """Give up what is not made yet: the next run makes it."""
+        """Give up what is not made yet, at once: the next run makes it."""
         self._queue.clear()
         for task in self._consumers:
             task.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        for worker in multiprocessing.active_children():
+            worker.kill()
 
     async def _consume(self) -> None:
         while self._queue:
-            await self._make(self._task_of(self._queue.popleft()))
-            await asyncio.sleep(0)
+            job, suspect = self._queue.popleft()
+            task = self._task_of(job)
+            making = asyncio.create_task(self._make(task, suspect))
+            try:
+                await asyncio.wait({making})
+            finally:
+                making.cancel()
+            bug = making.exception()
+            if bug is None:
+                self._done(making.result())
+            elif isinstance(bug, ScraperError | OSError):
+                raise bug
+            else:
+                self.bugs.append(bug)
+                self._done(make_text(replace(task, skipped=f"the extractor failed on it: {type(bug).__name__}")))
 
-    def _reraise(self) -> None:
+    def _raise_faults(self) -> None:
         for task in [task for task in self._consumers if task.done()]:
             self._consumers.discard(task)
             task.result()
@@ -145,33 +178,31 @@ class Texts:
         rules = tuple(r for r in self._rules if any(host == name or host.endswith("." + name) for name in r.hosts))
         return TextTask(self._root, job, rules, self._limits, self._cap_bytes)
 
-    async def _make(self, task: TextTask) -> None:
-        self._made += 1
-        if self._made <= POOL_FROM_PAGES:
-            self._done(make_text(task))
-            return
+    async def _make(self, task: TextTask, suspect: bool) -> TextMade:
+        if not suspect and self._in_process < POOL_FROM_PAGES:
+            self._in_process += 1
+            return make_text(task)
         try:
-            self._done(await self._in(self._shared_pool(), task))
+            return await _in_pool(self._shared_pool(), task)
         except BrokenProcessPool:
             self._pool = None
-            self._done(await self._alone(task))
+            return await self._alone(task)
 
     async def _alone(self, task: TextTask) -> TextMade:
         """A worker died (out of memory, say): try the page in a process of its own, and if that dies too, say so."""
-        with _new_pool(1) as pool:
+        async with self._one_alone:
+            pool = _new_pool(1)
             try:
-                return await self._in(pool, task)
+                return await _in_pool(pool, task)
             except BrokenProcessPool:
                 return make_text(replace(task, skipped="the extractor's process died on it"))
+            finally:
+                pool.shutdown(wait=False)
 
     def _shared_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = _new_pool(self._workers)
         return self._pool
-
-    @staticmethod
-    async def _in(pool: ProcessPoolExecutor, task: TextTask) -> TextMade:
-        return await asyncio.get_running_loop().run_in_executor(pool, make_text, task)
 
 
 def _new_pool(workers: int) -> ProcessPoolExecutor:
@@ -179,10 +210,24 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
+async def _in_pool(pool: ProcessPoolExecutor, task: TextTask) -> TextMade:
+    with _signals_held():  # it may start a worker
+        future = asyncio.get_running_loop().run_in_executor(pool, make_text, task)
+    return await future
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """A worker inherits the mask: a Ctrl-C, which goes to the whole group, must not hit it while it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    # Ctrl-C goes to the whole process group; the parent alone decides what to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The parent alone decides what to stop; when it is gone, so are its workers.
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

@@ -11,9 +11,9 @@ from scraper import archiver
 from scraper.errors import IntegrityError
 from scraper.model import Location
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import Listener, opened, row_of_recorded
+from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages
 from scraper.settings import Settings
-from scraper.state import FILE_NAME, StateFile, now
+from scraper.state import FILE_NAME, StateFile, StateReader, now
 
 
 def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> int:
@@ -22,6 +22,7 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
     Documents and citations stay if the state file is sound; a damaged one is set aside, and the documents return with
     the next run. Around damaged records it goes on with what is whole. One that is stopped is simply done again.
     """
+    _refuse_nothing(root)
     with archiver.Lock(root):
         _set_aside_if_damaged(root, listener)
     with opened(root, settings, listener) as session:
@@ -29,17 +30,16 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
         session.state.forget_visits()
         for name in archiver.collections(root):
             archiver.rebuild_index(root, name, on_damage=listener.note)
-            archiver.Pages(root, name).rewrite(())
             # Damage was told of by the index already.
             for recorded in archiver.recorded(root, name, on_damage=lambda _: None):
-                session.state.record(row_of_recorded(recorded, name))
+                adopt(session.state, recorded, name)
                 count += 1
                 if stop.requested():
                     session.state.roll_back()
                     return count
         session.state.commit()
-        job = Run(session, listener)
-        asyncio.run(job.only_texts(stop))
+        asyncio.run(Run(session, listener).only_texts(stop))
+        rewrite_pages(root, session.state)
     return count
 
 
@@ -57,16 +57,20 @@ def _set_aside_if_damaged(root: Path, listener: Listener) -> None:
         listener.note(f"{error}; set aside as {aside.name}; documents and citations return with the next run")
 
 
+def _refuse_nothing(root: Path) -> None:
+    if not root.is_dir():
+        raise IntegrityError(f"{root}: there is no archive here; name one with --archive")
+
+
 def check(root: Path) -> Iterator[str]:
     """Every fault of the archive, one sentence each; nothing is changed.
 
     Raises `IntegrityError` when there is no archive at all.
     """
-    if not root.is_dir():
-        raise IntegrityError(f"{root}: there is no archive here; name one with --archive")
+    _refuse_nothing(root)
     rows: list[tuple[str, Location]] = []
     try:
-        with StateFile.open_for_reading(root) as state:
+        with StateReader.open_for_reading(root) as state:
             state.prove_sound()
             rows = list(state.locations())
             yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
@@ -80,7 +84,7 @@ def check(root: Path) -> Iterator[str]:
         yield f"{root}/collections/{lost}: this collection is gone, but the state knows its captures"
 
 
-def _missing_texts(root: Path, state: StateFile) -> Iterator[str]:
+def _missing_texts(root: Path, state: StateReader) -> Iterator[str]:
     for path in state.text_paths():
         for suffix in ("md", "json"):
             file = root / f"{path}.{suffix}"

@@ -3,7 +3,19 @@
 Rows are the commit mark: a visit is done when its row is committed, which happens after its records are on disk.
 """
 
-from scraper.state.file import FILE_NAME, StateFile
+from scraper.state.file import StateFile
+from scraper.state.reader import FILE_NAME, StateReader
 from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, now, row_of, stamp
 
-__all__ = ["FILE_NAME", "StateFile", "TargetRow", "TextJob", "VisitRow", "moment", "now", "row_of", "stamp"]
+__all__ = [
+    "FILE_NAME",
+    "StateFile",
+    "StateReader",
+    "TargetRow",
+    "TextJob",
+    "VisitRow",
+    "moment",
+    "now",
+    "row_of",
+    "stamp",
+]

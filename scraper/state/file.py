@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from scraper.errors import IntegrityError
-from scraper.model import Citation, Document, Held, HostMemory, Location, Purpose, State, Target, Visit
+from scraper import urls
+from scraper.model import Citation, Document, Held, HostMemory, Location, Purpose, State, Visit
+from scraper.state.reader import FILE_NAME, StateReader
 from scraper.state.rows import (
     TargetRow,
     TextJob,
@@ -19,21 +21,14 @@ from scraper.state.rows import (
     held_of,
     moment,
     next_due_at,
-    outcome_of,
     stamp,
     visit_values,
 )
-from scraper.state.schema import check_version, migrate, translated
-
-FILE_NAME = "state.sqlite3"
+from scraper.state.schema import migrate, translated
 
 
-class StateFile:
-    """The open state file. Changes are pending until `commit`."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._db = connection
+class StateFile(StateReader):
+    """The state file open for writing. Changes are pending until `commit`."""
 
     # ---------------------------------------------------------------- opening
 
@@ -47,23 +42,6 @@ class StateFile:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 migrate(db, path)
-            except BaseException:
-                db.close()
-                raise
-        return cls(path, db)
-
-    @classmethod
-    def open_for_reading(cls, root: Path) -> StateFile:
-        """Open without changing anything, on read-only media too. Raises `IntegrityError` when there is none."""
-        path = root / FILE_NAME
-        if not path.exists():
-            raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
-        with translated(path):
-            # A WAL beside the file belongs to a run in progress or a crash: it must be read along.
-            immutable = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{immutable}", uri=True, isolation_level=None)
-            try:
-                check_version(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -96,7 +74,9 @@ class StateFile:
         """Commit, and leave one plain file behind, which readers on read-only media can open."""
         try:
             self.commit()
-            with translated(self.path):
+            with suppress(sqlite3.OperationalError):
+                # Somebody who reads just now keeps it a WAL database until the next clean end.
+                self._db.execute("PRAGMA busy_timeout=500")
                 self._db.execute("PRAGMA journal_mode=DELETE")
         finally:
             self._db.close()
@@ -104,18 +84,6 @@ class StateFile:
     def abandon(self) -> None:
         """Close without committing what is pending."""
         self._db.close()
-
-    def __enter__(self) -> StateFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def _run(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
-        with translated(self.path):
-            if not self._db.in_transaction and not sql.lstrip().startswith("SELECT"):
-                self._db.execute("BEGIN")
-            return self._db.execute(sql, values)
 
     # -------------------------------------------------------------- documents
 
@@ -132,6 +100,24 @@ class StateFile:
             (path, digest),
         )
         self._run("DELETE FROM troubles WHERE path = ?", (path,))
+
+    def judge_anew(self, selection: str) -> None:
+        """When the selection rules have changed, what a visit found excluded by them is pending again."""
+        row = self._run("SELECT current FROM selection").fetchone()
+        if row is not None and row[0] == selection:
+            return
+        self._run("DELETE FROM selection")
+        self._run("INSERT INTO selection VALUES (?)", (selection,))
+        self._run("UPDATE targets SET state = 'pending' WHERE state = 'excluded' AND reason IN ('port', 'address')")
+
+    def forget_places(self, folder: str, kept: Collection[str]) -> None:
+        """Documents below a folder that are there no more cite no more."""
+        # "0" follows "/": all paths that begin with the folder.
+        below = (f"{folder}/", f"{folder}0")
+        for table in ("places", "troubles"):
+            for (path,) in self._run(f"SELECT path FROM {table} WHERE path > ? AND path < ?", below).fetchall():
+                if path not in kept:
+                    self._run(f"DELETE FROM {table} WHERE path = ?", (path,))
 
     def note_trouble(self, path: str, sentence: str) -> bool:
         """Keep what is wrong with a document; whether it was not known before."""
@@ -193,15 +179,15 @@ class StateFile:
         )
         return [int(row[0]) for row in rows]
 
-    def count_later(self, digests: Iterable[str]) -> int:
-        """How many targets the documents want that are not settled: pending, deferred, failed or dead."""
+    def unsettled(self, digests: Iterable[str]) -> list[int]:
+        """The targets the documents want that are still to be tried: pending, deferred, failed or dead."""
         self._note_run(digests)
-        row = self._run(
-            "SELECT count(DISTINCT t.id) FROM run_documents r JOIN documents d ON d.digest = r.digest "
+        rows = self._run(
+            "SELECT DISTINCT t.id FROM run_documents r JOIN documents d ON d.digest = r.digest "
             "JOIN citations c ON c.document = d.id AND c.excluded IS NULL JOIN targets t ON t.id = c.target "
             "WHERE t.state IN ('pending', 'deferred', 'failed', 'dead')"
-        ).fetchone()
-        return int(row[0])
+        )
+        return [int(row[0]) for row in rows]
 
     def _note_run(self, digests: Iterable[str]) -> None:
         self._run("CREATE TEMP TABLE IF NOT EXISTS run_documents (number INTEGER PRIMARY KEY, digest TEXT UNIQUE)")
@@ -209,17 +195,24 @@ class StateFile:
         for digest in digests:
             self._run("INSERT OR IGNORE INTO run_documents (digest) VALUES (?)", (digest,))
 
-    def visit_of(self, target_id: int, make_target: Callable[[str], Target]) -> Visit:
-        """What the fetcher is to do for a target: with the good capture to revalidate and the citing documents."""
-        href, good = self._run("SELECT href, good FROM targets WHERE id = ?", (target_id,)).fetchone()
+    def visit_of(self, target_id: int, collection: str) -> Visit:
+        """What the fetcher is to do for a target: the payload to revalidate, and the documents that cite it.
+
+        The payload must be of the same collection: a revisit refers to nothing outside of its own. Of the documents
+        the first thousand are named.
+        """
+        (href,) = self._run("SELECT href FROM targets WHERE id = ?", (target_id,)).fetchone()
         via = self._run(
             "SELECT DISTINCT d.digest FROM citations c JOIN documents d ON d.id = c.document "
             "WHERE c.target = ? AND c.excluded IS NULL ORDER BY d.digest LIMIT 1000",
             (target_id,),
         )
-        held = self._run("SELECT held FROM visits WHERE id = ?", (good,)).fetchone() if good else None
-        target: Target = make_target(href)
-        return Visit(target, held_of(held[0]) if held else None, tuple(row[0] for row in via))
+        held = self._run(
+            "SELECT held FROM visits WHERE target = ? AND collection = ? AND held IS NOT NULL "
+            "AND state IN ('captured', 'unchanged') ORDER BY id DESC LIMIT 1",
+            (target_id, collection),
+        ).fetchone()
+        return Visit(urls.target(href), held_of(held[0]) if held else None, tuple(row[0] for row in via))
 
     # ----------------------------------------------------------------- visits
 
@@ -301,6 +294,12 @@ class StateFile:
         row = self._run("SELECT * FROM hosts WHERE host = ?", (host,)).fetchone()
         return HostMemory(row[0], moment(row[1]), row[2], row[3], moment(row[4]), *row[5:]) if row else None
 
+    def hold(self, host: str, until: datetime) -> None:
+        """Leave a host alone until then, if nothing longer is known."""
+        memory = self.memory(host) or HostMemory(host)
+        if memory.not_before is None or memory.not_before < until:
+            self.remember(replace(memory, not_before=until))
+
     def remember(self, memory: HostMemory) -> None:
         self._run(
             "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -315,50 +314,3 @@ class StateFile:
                 memory.robots_schemes,
             ),
         )
-
-    # ----------------------------------------------------------------- asking
-
-    def target(self, href: str) -> TargetRow | None:
-        """Where a target stands."""
-        row = self._run(
-            "SELECT t.state, t.reason, t.due_at, t.visited_at, t.good, coalesce((SELECT v.detail FROM visits v "
-            "WHERE v.target = t.id ORDER BY v.id DESC LIMIT 1), '') FROM targets t WHERE t.href = ?",
-            (href,),
-        ).fetchone()
-        if row is None:
-            return None
-        outcome = outcome_of(row[0], row[1], row[2])
-        return TargetRow(href, outcome, moment(row[3]), row[5], row[4])
-
-    def visits(self) -> Iterator[dict[str, Any]]:
-        """Every visit of a page, oldest first."""
-        return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY id"))
-
-    def locations(self) -> Iterator[tuple[str, Location]]:
-        """Every record that a row points at, with its collection."""
-        for row in self.query("SELECT * FROM visits"):
-            yield row["collection"], Location(row["warc"], row["visit_offset"], row["visit_length"])
-            if row["page_offset"] is not None:
-                yield row["collection"], Location(row["page_warc"], row["page_offset"], row["page_length"])
-
-    def text_paths(self) -> Iterator[str]:
-        """Every text that was made, relative to the archive's folder, without suffix."""
-        for row in self.query("SELECT DISTINCT collection, text_path FROM visits WHERE text_path > ''"):
-            yield f"collections/{row['collection']}/{row['text_path']}"
-
-    def prove_sound(self) -> None:
-        """Raises `IntegrityError` when SQLite finds the file damaged."""
-        found = next(self.query("PRAGMA quick_check(1)"))[0]
-        if found != "ok":
-            raise IntegrityError(
-                f"{self.path}: the state file is damaged ({found}); `scraper rebuild` makes it again from the WARCs"
-            )
-
-    def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
-        """Rows of a SELECT by column name, for the reports."""
-        with translated(self.path):
-            cursor = self._db.cursor()
-            cursor.row_factory = sqlite3.Row
-            # Not `yield from`: it would close the cursor after a reader that has left and closed the file.
-            for row in cursor.execute(sql, values):  # noqa: UP028
-                yield row

@@ -58,6 +58,7 @@ class TargetRow:
     visited_at: datetime | None
     detail: str
     good_visit: int | None
+    failures: int  # in a row
 
 
 def stamp(moment: datetime) -> str:

@@ -25,6 +25,9 @@ MIGRATIONS = (
         document INTEGER NOT NULL REFERENCES documents
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX places_by_document ON places (document);
+    CREATE TABLE selection (              -- the rules of the last run; when they change, all is judged anew
+        current TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE troubles (               -- documents which cannot be read: told once, not every night
         path TEXT PRIMARY KEY,
         sentence TEXT NOT NULL
@@ -110,13 +113,16 @@ MIGRATIONS = (
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     version = check_version(db, path)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        db.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
-    if version == 0:
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        marks = f"PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}"
+        db.executescript(f"BEGIN; {script}; {marks}; COMMIT;")
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> int:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if owner != APPLICATION_ID and not (owner == 0 and version == 0 and empty):
+        raise IntegrityError(f"{path}: this is another program's database; move it away, then run `scraper rebuild`")
     if version > len(MIGRATIONS):
         raise ConfigError(
             f"{path}: made by a newer scraper (schema {version}, this one knows {len(MIGRATIONS)}); upgrade scraper"

@@ -1,0 +1,116 @@
+"""The state file as its readers see it: nothing here changes it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from scraper.errors import IntegrityError
+from scraper.model import Location
+from scraper.state.rows import TargetRow, at, moment, outcome_of
+from scraper.state.schema import check_version, translated
+
+FILE_NAME = "state.sqlite3"
+
+
+class StateReader:
+    """The open state file, for asking."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def open_for_reading(cls, root: Path) -> Self:
+        """Open without changing anything, on read-only media too. Raises `IntegrityError` when there is none."""
+        path = root / FILE_NAME
+        if not path.exists():
+            raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
+        with translated(path):
+            try:
+                return cls(path, _reading(path, ""))
+            except sqlite3.OperationalError:
+                # A WAL that nobody can write beside: read-only media after a crash.
+                return cls(path, _reading(path, "&immutable=1"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def _run(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        with translated(self.path):
+            if not self._db.in_transaction and not sql.lstrip().startswith("SELECT"):
+                self._db.execute("BEGIN")
+            return self._db.execute(sql, values)
+
+    def target(self, href: str) -> TargetRow | None:
+        """Where a target stands."""
+        row = self._run(
+            "SELECT t.state, t.reason, t.due_at, t.visited_at, t.good, t.failures, coalesce((SELECT v.detail "
+            "FROM visits v WHERE v.target = t.id ORDER BY v.id DESC LIMIT 1), '') FROM targets t WHERE t.href = ?",
+            (href,),
+        ).fetchone()
+        if row is None:
+            return None
+        outcome = outcome_of(row[0], row[1], row[2])
+        return TargetRow(href, outcome, moment(row[3]), row[6], row[4], row[5])
+
+    def visits(self) -> Iterator[dict[str, Any]]:
+        """Every visit of a page, oldest first."""
+        return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY id"))
+
+    def locations(self) -> Iterator[tuple[str, Location]]:
+        """Every record that a row points at, with its collection."""
+        for row in self.query("SELECT * FROM visits"):
+            yield row["collection"], Location(row["warc"], row["visit_offset"], row["visit_length"])
+            if row["page_offset"] is not None:
+                yield row["collection"], Location(row["page_warc"], row["page_offset"], row["page_length"])
+
+    def pages(self, collection: str) -> Iterator[tuple[str, datetime, str | None, int | None]]:
+        """Every page of a collection that has a text, oldest first: address, time, title, status."""
+        rows = self.query(
+            "SELECT final_href, captured_at, title, status FROM visits "
+            "WHERE collection = ? AND text_path > '' ORDER BY id",
+            (collection,),
+        )
+        return ((row[0], at(row[1]), row[2], row[3]) for row in rows)
+
+    def text_paths(self) -> Iterator[str]:
+        """Every text that was made, relative to the archive's folder, without suffix."""
+        for row in self.query("SELECT DISTINCT collection, text_path FROM visits WHERE text_path > ''"):
+            yield f"collections/{row['collection']}/{row['text_path']}"
+
+    def prove_sound(self) -> None:
+        """Raises `IntegrityError` when SQLite finds the file damaged."""
+        found = next(self.query("PRAGMA quick_check(1)"))[0]
+        if found != "ok":
+            raise IntegrityError(
+                f"{self.path}: the state file is damaged ({found}); `scraper rebuild` makes it again from the WARCs"
+            )
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
+        """Rows of a SELECT by column name, for the reports."""
+        with translated(self.path):
+            cursor = self._db.cursor()
+            cursor.row_factory = sqlite3.Row
+            # Not `yield from`: it would close the cursor after a reader that has left and closed the file.
+            for row in cursor.execute(sql, values):  # noqa: UP028
+                yield row
+
+
+def _reading(path: Path, option: str) -> sqlite3.Connection:
+    """Open read-only, as one snapshot: a run that writes meanwhile changes nothing of what is read."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{option}", uri=True, isolation_level=None)
+    try:
+        db.execute("BEGIN")
+        if check_version(db, path) == 0:
+            raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
+    except BaseException:
+        db.close()
+        raise
+    return db
