@@ -9,6 +9,11 @@ from dataclasses import dataclass
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
+_GZIP_MAGIC = b"\x1f\x8b"
+# Nobody packs a page into more; each costs time even when nothing is in it. What follows counts as junk.
+_MOST_MEMBERS = 10_000
+_FIRST_PIECE_BYTES = 1024
+_LARGEST_PIECE_BYTES = 64 * 1024
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
@@ -112,30 +117,40 @@ def content(payload: bytes, codings: str | None, cap_bytes: int) -> bytes:
 
 
 def _gunzip(data: bytes, cap_bytes: int) -> bytes:
-    if data[:2] != b"\x1f\x8b":
-        return data
-    out = b""
-    while data[:2] == b"\x1f\x8b":  # RFC 1952, 2.2: members simply follow each other
-        part, data = _decompress(data, 16 + zlib.MAX_WBITS, cap_bytes - len(out))
-        out += part
-    return out
+    out = bytearray()
+    at = members = 0
+    # RFC 1952, 2.2: members simply follow each other.
+    while members < _MOST_MEMBERS and data.startswith(_GZIP_MAGIC, at):
+        at = _decompress(data, at, 16 + zlib.MAX_WBITS, out, cap_bytes)
+        members += 1
+    return bytes(out) if members else data
 
 
 def _inflate(data: bytes, cap_bytes: int) -> bytes:
     # RFC 9110, 8.4.1.2: "deflate" is the zlib format; some servers send the raw stream without it.
     looks_zlib = len(data) >= 2 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    return _decompress(data, zlib.MAX_WBITS if looks_zlib else -zlib.MAX_WBITS, cap_bytes)[0]
-
-
-def _decompress(data: bytes, window: int, cap_bytes: int) -> tuple[bytes, bytes]:
-    stream = zlib.decompressobj(window)
     out = bytearray()
+    _decompress(data, 0, zlib.MAX_WBITS if looks_zlib else -zlib.MAX_WBITS, out, cap_bytes)
+    return bytes(out)
+
+
+def _decompress(data: bytes, at: int, window: int, out: bytearray, cap_bytes: int) -> int:
+    """Unpack one stream into `out`; gives where it ends.
+
+    zlib copies what it was given and did not use. So it gets small pieces, at first not larger than a tiny stream.
+    """
+    stream = zlib.decompressobj(window)
+    view, piece_bytes = memoryview(data), _FIRST_PIECE_BYTES
     try:
-        while data and not stream.eof:
-            out += stream.decompress(data, min(1 << 20, cap_bytes - len(out) + 1))
-            data = stream.unconsumed_tail
-            if len(out) > cap_bytes:
-                raise TooLarge(f"more than {cap_bytes} bytes")
+        while at < len(data) and not stream.eof:
+            piece: memoryview | bytes = view[at : at + piece_bytes]
+            at += len(piece)
+            while piece and not stream.eof:
+                out += stream.decompress(piece, min(1 << 20, cap_bytes - len(out) + 1))
+                piece = stream.unconsumed_tail
+                if len(out) > cap_bytes:
+                    raise TooLarge(f"more than {cap_bytes} bytes")
+            piece_bytes = min(2 * piece_bytes, _LARGEST_PIECE_BYTES)
     except zlib.error:
-        pass  # what could be read before the fault is what a browser shows
-    return bytes(out), stream.unused_data
+        return len(data)  # what could be read before the fault is what a browser shows
+    return at - len(stream.unused_data)

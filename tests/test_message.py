@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import time
 import zlib
 
 import pytest
@@ -59,3 +61,27 @@ def test_a_cut_gzip_stream_gives_what_could_be_read() -> None:
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     with pytest.raises(message.TooLarge):
         message.content(gzip.compress(b"\0" * 5_000_000), "gzip", 1_000_000)
+
+
+def test_many_gzip_members_cost_no_more_than_their_bytes() -> None:
+    # Fed whole, each of 9,000 empty members would copy the 20 MB behind it: minutes.
+    packed = gzip.compress(b"") * 9_000 + gzip.compress(b"end") + b"\0" * 20_000_000
+    started = time.process_time()
+    assert message.content(packed, "gzip", 100) == b"end"
+    assert time.process_time() - started < 5
+
+
+def test_gzip_members_past_all_reason_are_not_read() -> None:
+    assert message.content(gzip.compress(b"x") * 10_001, "gzip", 100_000) == b"x" * 10_000
+
+
+@pytest.mark.parametrize("size", [1, 1003, 1024, 1025, 70_000, 3_000_000])
+def test_a_member_of_any_size_is_read_whole_and_the_next_one_too(size: int) -> None:
+    noise = random.Random(size).randbytes(size)
+    assert message.content(gzip.compress(noise) + gzip.compress(b"next"), "gzip", 5_000_000) == noise + b"next"
+
+
+def test_the_cap_counts_all_members_together() -> None:
+    assert message.content(gzip.compress(b"x" * 50) * 2, "gzip", 100) == b"x" * 100
+    with pytest.raises(message.TooLarge):
+        message.content(gzip.compress(b"x" * 50) * 2, "gzip", 99)
