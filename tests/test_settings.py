@@ -43,6 +43,12 @@ def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> No
         ("collection = '../x'\n", ["scraper.toml", "collection"]),
         ('contact = "a\\r\\nX: y"\n', ["scraper.toml", "contact"]),
         ("[fetch\n", ["scraper.toml", "not valid TOML"]),
+        ("[fetch]\nrecheck = '999999w'\n", ["scraper.toml", "fetch.recheck"]),
+        ("[fetch]\ndelay_seconds = inf\n", ["scraper.toml", "fetch.delay_seconds"]),
+        ("[fetch]\nlongest_wait_seconds = 1e300\n", ["scraper.toml", "fetch.longest_wait_seconds"]),
+        ("[fetch]\ndeadline_seconds = 0\n", ["scraper.toml", "fetch.deadline_seconds"]),
+        ("[fetch]\nresolve = ['a.test:80=127.0.0.1:99999']\n", ["a.test:80=127.0.0.1:99999", "host:port"]),
+        ("[documents]\npaths = []\n", ["scraper.toml", "documents.paths"]),
     ],
 )
 def test_a_wrong_setting_is_refused_with_file_key_and_what_would_be_right(

@@ -6,7 +6,7 @@ from scraper.archiver.history import Recorded, recorded
 from scraper.archiver.index import Index, IndexEntry
 from scraper.archiver.layout import collections
 from scraper.archiver.lock import Lock
-from scraper.archiver.recovery import Recovery, rebuild_index, recover
+from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
 from scraper.archiver.text import Page, Pages, Texts
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Recorded",
     "Recovery",
     "Texts",
+    "beyond",
     "check",
     "collections",
     "rebuild_index",

@@ -68,6 +68,11 @@ def recover(root: Path, name: str, marks: Mapping[str, int]) -> Recovery:
     return Recovery(tuple(adopted), tuple(quarantined))
 
 
+def beyond(root: Path, name: str, marks: Mapping[str, int]) -> list[Path]:
+    """The closed WARCs which hold more than the marks tell of."""
+    return [path for path in Layout(root, name).closed_warcs() if path.stat().st_size > marks.get(path.name, 0)]
+
+
 def _beyond(path: Path, mark: int) -> Iterator[Recorded]:
     """The visits that no state row tells of; of a closed file those before any damage, which `check` will name."""
     if path.stat().st_size <= mark:

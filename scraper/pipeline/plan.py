@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scraper import citations, urls
+from scraper import PRODUCT, citations, urls
 from scraper.errors import UsageError
-from scraper.fetcher import politeness
+from scraper.fetcher import politeness, robots
+from scraper.model import HostMemory
 from scraper.pipeline.ingest import Judge, ingest
 from scraper.pipeline.sources import find
 from scraper.settings import Settings
@@ -50,10 +51,18 @@ def plan(root: Path, settings: Settings, documents: Sequence[str]) -> Plan:
             memory = state.memory(host)
             at = free_at.get(host) or politeness.next_visit_at(memory, moment)
             visits.append(Planned(target.href, host, at))
-            response_seconds = memory.response_seconds if memory else 0.0
-            free_at[host] = at + timedelta(seconds=politeness.delay_seconds(settings.fetch, None, response_seconds))
+            free_at[host] = at + timedelta(seconds=_delay_seconds(memory, settings))
         later = len(set(state.unsettled(ingested.digests)) - set(due))
     return Plan(tuple(sorted(visits, key=lambda item: item.at)), later, ingested.troubles)
+
+
+def _delay_seconds(memory: HostMemory | None, settings: Settings) -> float:
+    """The pause between two pages of a host, as far as its memory tells."""
+    if memory is None:
+        return politeness.delay_seconds(settings.fetch, None, 0.0)
+    obeyed = settings.fetch.robots == "obey"
+    crawl_delay = robots.parse(memory.robots_body, PRODUCT).crawl_delay_seconds if obeyed else None
+    return politeness.delay_seconds(settings.fetch, crawl_delay, memory.response_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,12 @@ def check(root: Path) -> Iterator[str]:
     """
     _refuse_nothing(root)
     rows: list[tuple[str, Location]] = []
+    marks: dict[str, dict[str, int]] = {}
     try:
         with StateReader.open_for_reading(root) as state:
             state.prove_sound()
             rows = list(state.locations())
+            marks = {name: state.marks(name) for name in archiver.collections(root)}
             yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
     except IntegrityError as error:
         yield str(error)
@@ -80,6 +82,8 @@ def check(root: Path) -> Iterator[str]:
     for name in names:
         of_this = [location for collection, location in rows if collection == name]
         yield from map(str, archiver.check(root, name, of_this))
+        for warc in archiver.beyond(root, name, marks[name]) if name in marks else ():
+            yield f"{warc}: holds visits which the state does not know; the next `scraper run` adopts them"
     for lost in sorted({collection for collection, _ in rows} - set(names)):
         yield f"{root}/collections/{lost}: this collection is gone, but the state knows its captures"
 

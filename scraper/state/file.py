@@ -264,10 +264,6 @@ class StateFile(StateReader):
         ).fetchone()
         return held_of(row[0]) if row else None
 
-    def marks(self, collection: str) -> dict[str, int]:
-        """How far each WARC of a collection is committed: name -> end offset in bytes."""
-        return dict(self._run("SELECT warc, end_offset FROM segments WHERE collection = ?", (collection,)).fetchall())
-
     def text_jobs(self) -> list[TextJob]:
         """Committed captures whose text is missing."""
         rows = self._run(

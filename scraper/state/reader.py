@@ -80,6 +80,10 @@ class StateReader:
         )
         return ((row[0], at(row[1]), row[2], row[3]) for row in rows)
 
+    def marks(self, collection: str) -> dict[str, int]:
+        """How far each WARC of a collection is committed: name -> end offset in bytes."""
+        return dict(self._run("SELECT warc, end_offset FROM segments WHERE collection = ?", (collection,)).fetchall())
+
     def text_paths(self) -> Iterator[str]:
         """Every text that was made, relative to the archive's folder, without suffix."""
         for row in self.query("SELECT DISTINCT collection, text_path FROM visits WHERE text_path > ''"):
