@@ -216,6 +216,21 @@ def test_a_body_over_the_cap_keeps_its_first_part(site: Site) -> None:
     assert capture.page.truncated is Truncation.LENGTH
 
 
+def test_an_answer_in_absurdly_many_chunks_keeps_its_first_part(site: Site) -> None:
+    site.reply("/", chunks=[b"x"] * 250_000)
+    capture = fetch(site.settings(robots="ignore"), site.url())
+    assert str(capture.outcome) == "failed(too large)"
+    assert "too many chunks" in capture.detail
+    assert capture.tries == 1
+    assert capture.page.truncated is Truncation.LENGTH
+    assert 200_000 * 6 < len(capture.page.received) < 250_000 * 6
+
+
+def test_small_chunks_are_no_fault(site: Site) -> None:
+    sent = site.reply("/", chunks=[b"x"] * 50_000)
+    assert fetch(site.settings(), site.url()).page.received == sent
+
+
 def test_a_bomb_is_failed_and_its_wire_bytes_are_kept_whole(site: Site) -> None:
     packed = gzip.compress(bytes(3 * 2**20))
     sent = site.reply("/", body=packed, headers={"Content-Encoding": "gzip"})
