@@ -275,6 +275,23 @@ def test_validators_go_to_the_address_they_came_from_and_no_other(site: Site) ->
     assert site.seen("/robots.txt")[0].header("If-None-Match") is None
 
 
+@pytest.mark.parametrize("etag", ['"caf\xe9"', "bare", 'W/"x y"'])
+def test_a_validator_goes_back_as_the_bytes_that_came(site: Site, etag: str) -> None:
+    site.reply("/page", body=b"x")
+    target = urls.target(site.url("/page"))
+    fetch_all(site.settings(), [Visit(target, held(target.href, etag=etag))])
+    assert b"\r\nIf-None-Match: " + etag.encode("latin-1") + b"\r\n" in site.seen("/page")[0].raw
+
+
+@pytest.mark.parametrize("etag", ['"a\x0bb"', '"a\nb"', "\x7f", " ", "\u20ac"])
+def test_a_validator_that_no_request_can_carry_is_left_out(site: Site, etag: str) -> None:
+    site.reply("/page", body=b"x")
+    target = urls.target(site.url("/page"))
+    capture = captures(fetch_all(site.settings(), [Visit(target, held(target.href, etag=etag))]))[target.href]
+    assert str(capture.outcome) == "captured"
+    assert site.seen("/page")[0].header("If-None-Match") is None
+
+
 # -------------------------------------------------------------------- manners
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 # Only what every reader of WARC can undo: brotli and zstd are not asked for.
 _ACCEPT_ENCODING = "gzip, deflate"
 _ROBOTS_REDIRECTS = 5  # RFC 9309, 2.3.1.2
+# RFC 9110, 5.5: what a header's value may be, read as latin-1. Servers have sent other things, too.
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]")
 # Deflate cannot pack more than 1032 to 1: smaller answers need no unpacking to be known harmless.
 _BEST_DEFLATE_RATIO = 1032
 
@@ -225,10 +228,8 @@ class Trip:
         headers = [("User-Agent", self._means.user_agent), ("Accept", _ACCEPT), ("Accept-Encoding", _ACCEPT_ENCODING)]
         held = self._visit.held
         if held is not None and held.href == self._at.href:
-            if held.etag:
-                headers.append(("If-None-Match", held.etag))
-            if held.last_modified:
-                headers.append(("If-Modified-Since", held.last_modified))
+            validators = (("If-None-Match", held.etag), ("If-Modified-Since", held.last_modified))
+            headers += [(name, value) for name, value in validators if value and _FIELD_VALUE.fullmatch(value)]
         return tuple(headers)
 
     def _limits(self) -> Limits:
