@@ -35,12 +35,11 @@ _LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A block with what its cleaning asks: how much of it is links, the links, the class names around it."""
+    """A block with what its cleaning asks: how much of it is links, the links, whether all of it is emphasised."""
 
     block: Block
     linked: int = 0
     links: tuple[Link, ...] = ()
-    names: tuple[str, ...] = ()
     emphasised: bool = False
 
 
@@ -69,7 +68,6 @@ class _Reader:
     run_links: list[Link] = field(default_factory=list)
     run_linked: int = 0
     run_strong: int = 0
-    names: tuple[str, ...] = ()
 
 
 def read(html: str) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
@@ -132,14 +130,13 @@ def _element(reader: _Reader, tag: Tag) -> None:
     if _dropped(reader, tag) or (name in _BOXES and _is_link_box(reader, tag)):
         reader.related.extend(_related_links(tag))
         return
-    outer = reader.names, reader.href
-    reader.names = _said(tag).names or reader.names
+    outer = reader.href
     reader.href = (name == "a" and _attribute(tag, "href")) or reader.href
     reader.depth += 1
     _block(reader, tag, name)
     _flush(reader)
     reader.depth -= 1
-    reader.names, reader.href = outer
+    reader.href = outer
 
 
 def _block(reader: _Reader, tag: Tag, name: str) -> None:
@@ -244,7 +241,7 @@ def fold(text: str) -> str:
 
 def _flush(reader: _Reader) -> None:
     text = fold("".join(reader.run))
-    links, linked, strong, names = tuple(reader.run_links), reader.run_linked, reader.run_strong, reader.names
+    links, linked, strong = tuple(reader.run_links), reader.run_linked, reader.run_strong
     reader.run, reader.run_links, reader.run_linked, reader.run_strong = [], [], 0, 0
     if not text:
         return
@@ -255,7 +252,7 @@ def _flush(reader: _Reader) -> None:
         inside = tuple(link for link in links if link.title in paragraph) if len(paragraphs) > 1 else links
         count = sum(len(link.title) for link in inside) if len(paragraphs) > 1 else linked
         block = Block(BlockKind.PARAGRAPH, paragraph)
-        reader.pieces.append(Piece(block, count, inside, names, strong >= 0.9 * len(text)))
+        reader.pieces.append(Piece(block, count, inside, strong >= 0.9 * len(text)))
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -282,7 +279,7 @@ def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
     links = tuple(link for piece in inner.pieces for link in piece.links)
     linked = sum(piece.linked for piece in inner.pieces)
     href = links[-1].href if kind is BlockKind.EMBED and links else None
-    reader.pieces.append(Piece(Block(kind, text, level=level, href=href), linked, links, reader.names))
+    reader.pieces.append(Piece(Block(kind, text, level=level, href=href), linked, links))
 
 
 def _code(reader: _Reader, tag: Tag) -> None:
@@ -290,7 +287,7 @@ def _code(reader: _Reader, tag: Tag) -> None:
     if text.strip():
         code = tag.find("code") is not None or "  " in text or "\t" in text
         kind = BlockKind.CODE if code else BlockKind.PARAGRAPH
-        reader.pieces.append(Piece(Block(kind, text if code else fold(text)), 0, (), reader.names))
+        reader.pieces.append(Piece(Block(kind, text if code else fold(text))))
 
 
 def _list(reader: _Reader, tag: Tag) -> None:
@@ -310,7 +307,7 @@ def _list(reader: _Reader, tag: Tag) -> None:
             linked += sum(piece.linked for piece in inner.pieces)
     if items:
         block = Block(BlockKind.LIST, "\n".join(items), items=tuple(items), ordered=tag.name == "ol")
-        reader.pieces.append(Piece(block, linked, tuple(links), reader.names))
+        reader.pieces.append(Piece(block, linked, tuple(links)))
 
 
 def _table(reader: _Reader, tag: Tag) -> None:
@@ -328,4 +325,4 @@ def _table(reader: _Reader, tag: Tag) -> None:
         text = "\n".join("\t".join(row) for row in texts)
         links = tuple(Link(fold(a.get_text()), str(a["href"])) for a in tag.find_all("a", href=True))
         linked = sum(len(link.title) for link in links)
-        reader.pieces.append(Piece(Block(BlockKind.TABLE, text, rows=texts), linked, links, reader.names))
+        reader.pieces.append(Piece(Block(BlockKind.TABLE, text, rows=texts), linked, links))

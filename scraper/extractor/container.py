@@ -40,7 +40,6 @@ class Part:
 
     node: LexborNode
     tag: str
-    parent: Part | None
     furniture: bool = False  # by its tag or role
     suspect: bool = False  # by its names, or hidden
     related: bool = False
@@ -48,6 +47,7 @@ class Part:
     own_text: float = 0.0
     own_linked: float = 0.0
     ends_like_prose: bool = False
+    own_weight: float = 0.0
     weight: float = 0.0
     total: float = 0.0
     children: list[Part] = field(default_factory=list)
@@ -68,46 +68,59 @@ def choose(tree: LexborHTMLParser) -> Choice | None:
     body = tree.body
     if body is None:
         return None
-    root = _walk(body)
-    _weigh(root, by_names=True)
+    parts = _walk(body)
+    root = parts[0]
+    _weigh(parts, by_names=True)
     trusted = root.weight >= _TRUSTED_SHARE * root.total
     if not trusted:
         # Names that condemn nearly all of a page speak of something else (builders call every block a widget).
-        _weigh(root, by_names=False)
+        _weigh(parts, by_names=False)
     if root.weight <= 0:
         return None
-    best = _descend(root)
-    named = _named_body(best)
-    chosen = named or best
+    path = _descend(root)
+    named = _named_body(path)
+    chosen = named or path[-1]
     if trusted:
         _prune(chosen)
     return Choice(chosen.node, chosen.weight, root.weight, "named body" if named else "scored body")
 
 
-def _walk(body: LexborNode) -> Part:
-    """The tree of block elements; inline elements are only noted as the block they stand in, and whether in a link."""
-    root = Part(body, "body", None)
+def _walk(body: LexborNode) -> list[Part]:
+    """The block elements in document order; inline elements are only noted as the block they stand in, and whether in
+    a link."""
+    root = Part(body, "body")
+    parts = [root]
     blocks: dict[int, tuple[Part, bool]] = {body.mem_id: (root, False)}
     nodes = body.traverse(include_text=True)
     next(nodes)  # the body itself
     for node in nodes:
+        text = None
+        if node.is_text_node:
+            text = node.text_content
+            if text is None or text.isspace():
+                continue
         above = node.parent
         around = blocks.get(above.mem_id) if above is not None else None
         if around is None:
             continue
-        if node.is_text_node:
-            _add_text(around[0], node.text_content, around[1])
+        if text is not None:
+            _add_text(around[0], text, around[1])
         elif node.is_element_node:
             tag = node.tag or ""
             if tag in _INLINE:
                 blocks[node.mem_id] = (around[0], True) if tag == "a" else around
             else:
-                blocks[node.mem_id] = _part(node, tag, around[0]), around[1]
-    return root
+                part = _part(node, tag)
+                around[0].children.append(part)
+                parts.append(part)
+                blocks[node.mem_id] = part, around[1]
+    for part in parts:
+        part.own_weight = _own_weight(part)
+    return parts
 
 
-def _part(node: LexborNode, tag: str, parent: Part) -> Part:
-    part = Part(node, tag, parent, furniture=tag in marks.FURNITURE_TAGS)
+def _part(node: LexborNode, tag: str) -> Part:
+    part = Part(node, tag, tag in marks.FURNITURE_TAGS)
     attributes = node.attributes
     if attributes:
         said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
@@ -115,12 +128,11 @@ def _part(node: LexborNode, tag: str, parent: Part) -> Part:
         part.suspect = (said.furniture and tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
         part.furniture = part.furniture or attributes.get("role") in marks.FURNITURE_ROLES
         part.body_name = said.body or attributes.get("itemprop") == "articleBody"
-    parent.children.append(part)
     return part
 
 
-def _add_text(block: Part, text: str | None, linked: bool) -> None:
-    folded = " ".join((text or "").split())
+def _add_text(block: Part, text: str, linked: bool) -> None:
+    folded = " ".join(text.split())
     if not folded:
         return
     size = len(folded) if folded.isascii() else len(folded) + _WIDE * len(_WIDE_CHARS.findall(folded))
@@ -131,22 +143,19 @@ def _add_text(block: Part, text: str | None, linked: bool) -> None:
         block.ends_like_prose = folded[-1] in _SENTENCE_END
 
 
-def _weigh(root: Part, by_names: bool) -> None:
+def _weigh(parts: list[Part], by_names: bool) -> None:
     """Text weight bottom-up; furniture gives its parents nothing unless it holds the better part of the page."""
-    order = [root]
-    for part in order:
-        order.extend(part.children)
-        part.weight = part.total = 0.0
-    for part in reversed(order):
-        part.total += _own_weight(part)
-        if part.parent is not None:
-            part.parent.total += part.total
-    for part in reversed(order):
-        part.weight += _own_weight(part)
-        if (part.furniture or (by_names and part.suspect)) and part.total < _FURNITURE_SHARE * root.total:
+    for part in reversed(parts):  # children come behind their parents
+        part.total = part.own_weight
+        for child in part.children:
+            part.total += child.total
+    most = _FURNITURE_SHARE * parts[0].total
+    for part in reversed(parts):
+        part.weight = part.own_weight
+        for child in part.children:
+            part.weight += child.weight
+        if (part.furniture or (by_names and part.suspect)) and part.total < most:
             part.weight = 0.0
-        if part.parent is not None:
-            part.parent.weight += part.weight
 
 
 def _own_weight(part: Part) -> float:
@@ -160,18 +169,20 @@ def _own_weight(part: Part) -> float:
     return unlinked * (0.7 if part.tag in ("li", "td") else 1.0)
 
 
-def _descend(root: Part) -> Part:
-    best = root
-    while best.children:
-        heaviest = max(best.children, key=lambda child: child.weight)
-        if heaviest.weight < _DESCEND_SHARE * best.weight or heaviest.tag in _LEAVES:
-            return best
-        best = heaviest
-    return best
+def _descend(root: Part) -> list[Part]:
+    """The way from the root down to the element that holds most of the text."""
+    path = [root]
+    while path[-1].children:
+        heaviest = max(path[-1].children, key=lambda child: child.weight)
+        if heaviest.weight < _DESCEND_SHARE * path[-1].weight or heaviest.tag in _LEAVES:
+            break
+        path.append(heaviest)
+    return path
 
 
-def _named_body(best: Part) -> Part | None:
+def _named_body(path: list[Part]) -> Part | None:
     """An element whose name says that it is the body, when its text agrees with the descent."""
+    best = path[-1]
     found: Part | None = None
     inside = [best]
     for part in inside:
@@ -180,11 +191,11 @@ def _named_body(best: Part) -> Part | None:
         inside.extend(child for child in part.children if child.weight >= _BODY_NAME_SHARE * best.weight)
     if found is not None:
         return found
-    above = best.parent
-    while above is not None and above.weight <= best.weight / _BODY_NAME_SHARE:
+    for above in reversed(path[:-1]):
+        if above.weight > best.weight / _BODY_NAME_SHARE:
+            break
         if above.body_name:
             return above
-        above = above.parent
     return None
 
 

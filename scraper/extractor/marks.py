@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 # Tags that never hold article text.
 DEAD_TAGS = (
@@ -19,56 +20,72 @@ FURNITURE_ROLES = frozenset(
     {"navigation", "complementary", "contentinfo", "banner", "dialog", "alertdialog", "search", "menu"}
 )
 
-# Names are cut at every non-letter and at camelCase humps first, then these words (or word pairs) must stand whole.
-# Never here: paywall, premium, content, article, story, body: they name the text itself as often as not.
-_FURNITURE = re.compile(
-    r"(?:^|-)(?:"
-    r"related(?!-?(?:body|text))|recommend(?:ed|ations?|er)?|read-?(?:more|also|next)|see-?also|more-?(?:stories"
-    r"|news|on|from|like|articles)"
-    r"|newsletters?|sign-?up|subscribe|subscription|subscriptions|share|sharing|shares|sharebar|sharetools|social"
-    r"|socials|addthis|addtoany|sharedaddy"
-    r"|comments?|commenting|respond|disqus|livefyre|coral|promos?|promotion|promoted|advert(?:s|isement|ising)?"
-    r"|ads?|adslot|adunit|adbox|banner|sponsor(?:ed|s)?"
-    r"|outbrain|taboola|mgid|revcontent|zergnet|dianomi|teads|jp-relatedposts|relatedposts|yarpp"
-    r"|author-?(?:bio|box|info|card|profile|about|description)|about-?(?:the-?)?author|bio|bios|post-?author"
-    r"|writer-?bio"
-    r"|tags?|tag-?(?:list|cloud|links)|taxonomy|keywords|topics|breadcrumbs?|crumbs"
-    r"|byline|bylines|dateline|timestamp|pub-?date|post-?date|entry-?(?:date|meta|footer)|post-?(?:meta|footer"
-    r"|info)|article-?(?:meta|footer|tools|info|actions)|metadata|byline-?wrapper"
-    r"|screen-?reader(?:-?text)?|sr-?only|visually-?hidden|visuallyhidden|print-?only|noprint|no-?print|offscreen"
-    r"|most-?(?:read|popular|viewed|commented|shared)|popular|trending|trends|toolbar|follow(?:-?us)?|sidebar|rail"
-    r"|popup|pop-?up|modal|overlay|cookie(?:s|-?consent)?|consent|gdpr"
-    r"|donate|donation|pagination|pager|nav|navigation|navbar|menu|footer|masthead|skip-?link|toc|table-?of-?contents"
-    r"|disclaimer|disclosure|copyright|correction-?policy|feedback|rating|ratings|poll|quiz|app-?(?:download"
-    r"|promo)|teasers?|read-?time|reading-?time"
-    r"|ticker|marquee|next-?(?:article|post|story)|prev(?:ious)?-?(?:article|post|story)|post-?nav(?:igation)?"
-    r"|infobox-?promo|cta|hidden|hide|d-none|invisible|widgets?|call-?to-?action"
-    r")(?:$|-)"
+
+def _spellings(*names: str) -> frozenset[str]:
+    """Each name as it is and with any of its hyphens left out: `read-more` is also written `readmore`."""
+    found: set[str] = set()
+    for name in names:
+        first, *rest = name.split("-")
+        heads = [first]
+        for word in rest:
+            heads = [head + joint + word for head in heads for joint in ("-", "")]
+        found.update(heads)
+    return frozenset(found)
+
+
+# A name is cut into words at every non-letter and at camelCase humps; then one to three of its words in a row must be
+# one of these. Never here: paywall, premium, content, article, story, body: they name the text itself as often as not.
+_FURNITURE = _spellings(
+    *("related", "recommend", "recommended", "recommendation", "recommendations", "recommender", "read-more"),
+    *("read-also", "read-next", "see-also", "more-stories", "more-news", "more-on", "more-from", "more-like"),
+    *("more-articles", "newsletter", "newsletters", "sign-up", "subscribe", "subscription", "subscriptions"),
+    *("share", "sharing", "shares", "sharebar", "sharetools", "social", "socials", "addthis", "addtoany"),
+    *("sharedaddy", "comment", "comments", "commenting", "respond", "disqus", "livefyre", "coral"),
+    *("promo", "promos", "promotion", "promoted", "advert", "adverts", "advertisement", "advertising"),
+    *("ad", "ads", "adslot", "adunit", "adbox", "banner", "sponsor", "sponsors", "sponsored"),
+    *("outbrain", "taboola", "mgid", "revcontent", "zergnet", "dianomi", "teads", "jp-relatedposts", "relatedposts"),
+    *("yarpp", "author-bio", "author-box", "author-info", "author-card", "author-profile", "author-about"),
+    *("author-description", "about-author", "about-the-author", "bio", "bios", "post-author", "writer-bio"),
+    *("tag", "tags", "tag-list", "tag-cloud", "tag-links", "taxonomy", "keywords", "topics"),
+    *("breadcrumb", "breadcrumbs", "crumbs", "byline", "bylines", "dateline", "timestamp", "pub-date", "post-date"),
+    *("entry-date", "entry-meta", "entry-footer", "post-meta", "post-footer", "post-info", "article-meta"),
+    *("article-footer", "article-tools", "article-info", "article-actions", "metadata", "byline-wrapper"),
+    *("screen-reader", "screen-reader-text", "sr-only", "visually-hidden", "print-only", "no-print", "offscreen"),
+    *("most-read", "most-popular", "most-viewed", "most-commented", "most-shared", "popular", "trending", "trends"),
+    *("toolbar", "follow", "follow-us", "sidebar", "rail", "pop-up", "modal", "overlay"),
+    *("cookie", "cookies", "cookie-consent", "consent", "gdpr", "donate", "donation", "pagination", "pager"),
+    *("nav", "navigation", "navbar", "menu", "footer", "masthead", "skip-link", "toc", "table-of-contents"),
+    *("disclaimer", "disclosure", "copyright", "correction-policy", "feedback", "rating", "ratings", "poll", "quiz"),
+    *("app-download", "app-promo", "teaser", "teasers", "read-time", "reading-time", "ticker", "marquee"),
+    *("next-article", "next-post", "next-story", "prev-article", "prev-post", "prev-story", "previous-article"),
+    *("previous-post", "previous-story", "post-nav", "post-navigation", "infobox-promo", "cta"),
+    *("hidden", "hide", "d-none", "invisible", "widget", "widgets", "call-to-action"),
 )
-_CAPTION = re.compile(
-    r"(?:^|-)(?:captions?|figcaption|wp-caption(?:-text)?|photo-?(?:caption|credit)|image-?(?:caption|credit"
-    r"|source)|credits?|cutline|photographer)(?:$|-)"
+_CAPTION = _spellings(
+    *("caption", "captions", "figcaption", "wp-caption", "wp-caption-text", "photo-caption", "photo-credit"),
+    *("image-caption", "image-credit", "image-source", "credit", "credits", "cutline", "photographer"),
 )
-_EMBED = re.compile(
-    r"(?:^|-)(?:twitter-?(?:tweet|video)|instagram-?media|tiktok-?embed|fb-?(?:post|video)|reddit-?(?:card|embed)"
-    r"|bluesky-?embed|telegram-?post)(?:$|-)"
+_EMBED = _spellings(
+    *("twitter-tweet", "twitter-video", "instagram-media", "tiktok-embed", "fb-post", "fb-video", "reddit-card"),
+    *("reddit-embed", "bluesky-embed", "telegram-post"),
 )
-_BODY = re.compile(
-    r"(?:^|-)(?:(?:article|entry|post|story|news|blog|main|page|single|content)-?(?:body|content|text|copy|txt)"
-    r"|articlebody|storybody|bodytext|body-?(?:text|copy|content)|rich-?text|wysiwyg|article-?p(?:age)?-?body)(?:$"
-    r"|-)"
+_BODY = _spellings(
+    *(
+        f"{whole}-{part}"
+        for whole in ("article", "entry", "post", "story", "news", "blog", "main", "page", "single", "content")
+        for part in ("body", "content", "text", "copy", "txt")
+    ),
+    *("body-text", "body-copy", "body-content", "rich-text", "wysiwyg", "article-p-body", "article-page-body"),
 )
 _TAXONOMY = re.compile(r"(?:tag|category|status|format)-(?!list|links|cloud)")
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_SPLIT = re.compile(r"[^A-Za-z]+")
+_WORD = re.compile(r"[A-Z]+[a-z]*|[a-z]+")
 _HIDDEN_STYLE = re.compile(r"(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What an element's class names and id say; `names` are in one form (`articleBody_main` -> `article-body-main`)."""
+    """What an element's class names and id say of it."""
 
-    names: tuple[str, ...] = ()
     furniture: bool = False
     body: bool = False
     caption: bool = False
@@ -82,12 +99,14 @@ _NOTHING = Marked()
 @lru_cache(maxsize=4096)
 def marked(class_value: str, id_value: str) -> Marked:
     """Judge an element by its names; the same few names come again and again in a page."""
-    said = [_judged(name) for name in f"{class_value} {id_value}".split()[:24]]
-    if not said:
-        return _NOTHING
+    names = class_value.split()
+    if id_value:
+        names += id_value.split()
+    said = [judged for name in names[:24] if (judged := _judged(name)) is not _NOTHING]
+    if len(said) < 2:
+        return said[0] if said else _NOTHING
     body = any(one.body for one in said)
     return Marked(
-        names=tuple(name for one in said for name in one.names),
         furniture=not body and any(one.furniture for one in said),
         body=body,
         caption=any(one.caption for one in said),
@@ -98,18 +117,30 @@ def marked(class_value: str, id_value: str) -> Marked:
 
 @lru_cache(maxsize=16384)
 def _judged(given: str) -> Marked:
-    name = _SPLIT.sub("-", _HUMP.sub("-", given[:80])).strip("-").lower()
+    words = _WORD.findall(given[:80])
+    name = "-".join(words).lower()
     # WordPress names an article by its tags and categories: `tag-elon-musk` is no list of tags.
     if not name or _TAXONOMY.match(name):
         return _NOTHING
-    return Marked(
-        names=(name,),
-        furniture=bool(_FURNITURE.search(name)),
-        body=bool(_BODY.search(name)),
-        caption=bool(_CAPTION.search(name)),
-        embed=bool(_EMBED.search(name)),
+    runs = _runs(name.split("-"))
+    if "related-body" in name or "related-text" in name:
+        runs.discard("related")
+    body = not _BODY.isdisjoint(runs)
+    judged = Marked(
+        furniture=not body and not _FURNITURE.isdisjoint(runs),
+        body=body,
+        caption=not _CAPTION.isdisjoint(runs),
+        embed=not _EMBED.isdisjoint(runs),
         related="related" in name or "internal-link" in name or "read-more" in name,
     )
+    return _NOTHING if judged == _NOTHING else judged
+
+
+def _runs(words: list[str]) -> set[str]:
+    """Every one to three words in a row, joined by hyphens."""
+    pairs = [f"{left}-{right}" for left, right in pairwise(words)]
+    triples = [f"{pair}-{right}" for pair, right in zip(pairs, words[2:], strict=False)]
+    return {*words, *pairs, *triples}
 
 
 def is_hidden(attributes: Mapping[str, str | None]) -> bool:
