@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -242,6 +243,79 @@ def test_on_a_full_disk_the_file_ends_with_its_last_whole_visit(tmp_path: Path) 
     assert exit_code == "74"
     assert message.startswith(f"{open_file(tmp_path)}: cannot be written: File too large")
     assert [visit.target.href for visit in recorded(tmp_path, "main")] == ["http://a.example/"]
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a call of the system fail the first time and claim success from then on, as fsync does after an I/O error."""
+    real, failures = getattr(os, name), iter([OSError(errno.EIO, "Input/output error")])
+
+    def call(*arguments: object) -> object:
+        for failure in failures:
+            raise failure
+        return real(*arguments)
+
+    monkeypatch.setattr(os, name, call)
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync", "write"])
+def test_after_an_error_of_the_disk_nothing_succeeds_any_more_and_nothing_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    collection = make_collection(tmp_path)
+    first = collection.append(make_capture(make_exchange("http://a.example/")))
+    failing_once(monkeypatch, call)
+    with pytest.raises(ArchiveUnwritable, match="Input/output error"):
+        collection.append(make_capture(make_exchange("http://b.example/")))
+        collection.sync()
+    for attempt in (collection.sync, collection.close, collection.sync, collection.close):
+        with pytest.raises(ArchiveUnwritable, match="an earlier write failed"):
+            attempt()
+    with pytest.raises(ArchiveUnwritable, match="an earlier write failed"):
+        collection.append(make_capture(make_exchange("http://c.example/")))
+    collection.abandon()
+
+    assert [path.name for path in folder(tmp_path, "archive").iterdir()] == [f"{first.warc}.open"]
+    adopted = recover(tmp_path, "main", {}).adopted
+    assert [visit.target.host for visit in adopted] == ["a.example", "b.example"][: 1 if call == "write" else 2]
+    assert problems(tmp_path) == []
+
+
+def test_a_rotation_that_failed_is_not_forgotten_by_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(tmp_path, segment_bytes=1)
+    collection.append(make_capture(make_exchange("http://a.example/")))
+    failing_once(monkeypatch, "fdatasync")
+    with pytest.raises(ArchiveUnwritable, match="Input/output error"):
+        collection.append(make_capture(make_exchange("http://b.example/")))
+    with pytest.raises(ArchiveUnwritable, match="an earlier write failed"):
+        collection.sync()
+
+
+def test_a_torn_tail_that_could_not_be_cut_off_is_never_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = make_collection(tmp_path)
+    collection.append(make_capture(make_exchange("http://a.example/")))
+    real = os.write
+    failing_once(monkeypatch, "ftruncate")
+    writes = iter([9])
+
+    def torn(file: int, data: bytes) -> int:
+        for size in writes:
+            return real(file, bytes(data)[:size])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", torn)
+    with pytest.raises(ArchiveUnwritable):
+        collection.append(make_capture(make_exchange("http://b.example/")))
+    monkeypatch.setattr(os, "write", real)
+    with pytest.raises(ArchiveUnwritable, match="an earlier write failed"):
+        collection.close()
+    collection.abandon()
+
+    recovery = recover(tmp_path, "main", {})
+    assert [visit.target.host for visit in recovery.adopted] == ["a.example"]
+    assert [path.stat().st_size for path in recovery.quarantined] == [9]
+    assert problems(tmp_path) == []
 
 
 def test_an_archive_that_can_hold_nothing_says_so_and_leaves_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from factories import START, make_capture, make_collection, make_exchange
 
 from scraper import urls
-from scraper.archiver import Collection, IndexEntry, check, rebuild_index
+from scraper.archiver import Collection, IndexEntry, check, rebuild_index, recorded
 from scraper.archiver.index import MAX_FILES, Index, index_files, write_index
 from scraper.archiver.layout import Layout
 from scraper.model import Location
@@ -155,3 +155,24 @@ def test_a_full_segment_is_closed_and_the_next_never_overwrites_one(tmp_path: Pa
     assert [place.warc for place in kept] == [f"main-20260504030201-{n:05}.warc.gz" for n in range(3)]
     assert [collection.load(place.page).target.href for place in kept] == [f"http://example.com/{n}" for n in range(3)]
     assert list(check(tmp_path, "main", [place for each in kept for place in each.locations])) == []
+
+
+def test_the_order_of_names_is_the_order_of_writing_though_the_clock_goes_back(tmp_path: Path) -> None:
+    clock = [START + timedelta(hours=1), START, START - timedelta(days=400), START + timedelta(hours=2)]
+    names = []
+    for number, at in enumerate(clock):
+        collection = Collection(tmp_path, "main", now=lambda at=at: at)
+        names.append(collection.append(make_capture(make_exchange(f"http://example.com/{number}"))).warc)
+        collection.close()
+    assert names == sorted(names)
+    assert names[0] == "main-20260504040201-00000.warc.gz"
+    assert names[-1] == "main-20260504050201-00000.warc.gz"
+    assert [visit.target.path for visit in recorded(tmp_path, "main")] == ["/0", "/1", "/2", "/3"]
+
+
+def test_the_last_number_of_a_second_is_followed_by_the_next_second(tmp_path: Path) -> None:
+    warcs = tmp_path / "collections/main/archive"
+    warcs.mkdir(parents=True)
+    (warcs / "main-20260504030201-99999.warc.gz.open").touch()
+    kept = make_collection(tmp_path).append(make_capture(make_exchange()))
+    assert kept.warc == "main-20260504030202-00000.warc.gz"

@@ -94,7 +94,7 @@ class Collection:
 
         `via` are the sha256 (hex) of the citing documents. `held` is the target's earlier payload; a 304 revisits it.
         `known` finds any earlier payload by the sha256 of an entity: the same again becomes a revisit record.
-        Raises `ArchiveUnwritable`; the file is then as it was before.
+        Raises `ArchiveUnwritable`; the file is then as it was before, and so does all that follows but `abandon`.
         """
         visit = written(capture, via, Earlier(held, known, self._place_of))
         if self._segment is not None and self._segment.size >= self._segment_bytes:
@@ -119,11 +119,13 @@ class Collection:
             self._segment.sync()
 
     def close(self) -> None:
-        """Finish the WARC being written: sync, index, checksum, final name. Nothing to do when there is none."""
-        segment, self._segment = self._segment, None
-        entries, self._entries, self._originals = self._entries, [], {}
-        if segment is not None:
-            segment.close(entries)
+        """Finish the WARC being written: sync, index, checksum, final name. Nothing to do when there is none.
+
+        When that fails it stays, so that no later `sync` says that all is well: only `abandon` lets go of it.
+        """
+        if self._segment is not None:
+            self._segment.close(self._entries)
+            self._segment, self._entries, self._originals = None, [], {}
             merge_indexes(self.layout)
 
     def abandon(self) -> None:

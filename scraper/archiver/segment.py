@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from scraper.archiver.layout import (
     replace_file,
     sync_data,
     sync_folder,
+    warc_name,
     write_all,
     writing,
 )
@@ -28,10 +32,16 @@ from scraper.errors import ArchiveUnwritable
 from scraper.model import Location
 
 CONFORMS_TO = "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"
+_MOST_IN_A_SECOND = 99_999  # the number in a name has five digits
 
 
 class Segment:
-    """One WARC file under its `.open` name. It begins with a warcinfo record; every append is all or nothing."""
+    """One WARC file under its `.open` name. It begins with a warcinfo record; every append is all or nothing.
+
+    After an error of the disk it takes nothing more and is never sealed. A failed fsync may not be tried again: the
+    kernel has dropped what it could not write, and the second call would say that all is well (fsync(2), "fsyncgate").
+    The next run's recovery reads what is really there.
+    """
 
     def __init__(self, layout: Layout, info: Mapping[str, str], now: datetime) -> None:
         make_folder(layout.warcs)
@@ -40,12 +50,13 @@ class Segment:
         self.size = 0
         self._digest = hashlib.sha256()
         self._synced = False
+        self._broken = False
         self.info_id = ""
         warcinfo = _warcinfo(self.name, info, now)
         try:
             self.append([Item(warcinfo)])
         except ArchiveUnwritable:
-            os.close(self._descriptor)
+            self.abandon()
             self._path.unlink(missing_ok=True)  # nothing is in it
             raise
         self.info_id = warcinfo.id
@@ -53,7 +64,7 @@ class Segment:
     def append(self, items: Sequence[Item]) -> list[Location]:
         """Write records, all or none: on an error of the disk the file is cut back to where it was."""
         members = [pack(records.serialise(self._linked(item)), item.level) for item in items]
-        with writing(self._path):
+        with self._writing():
             try:
                 for member in members:
                     write_all(self._descriptor, member)
@@ -73,9 +84,22 @@ class Segment:
             return item.record
         return records.Record((*item.record.headers, ("WARC-Warcinfo-ID", self.info_id)), item.record.block)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self._broken:
+            raise ArchiveUnwritable(
+                f"{self._path}: an earlier write failed; mend the disk, then the next `scraper run` sets the file right"
+            )
+        try:
+            with writing(self._path):
+                yield
+        except ArchiveUnwritable:
+            self._broken = True
+            raise
+
     def sync(self) -> None:
         """Make what was appended outlive a power failure."""
-        with writing(self._path):
+        with self._writing():
             sync_data(self._descriptor)
             if not self._synced:
                 sync_folder(self._layout.warcs)
@@ -86,12 +110,16 @@ class Segment:
         try:
             self.sync()
         finally:
-            os.close(self._descriptor)
+            self.abandon()
         seal(self._layout, self._path, entries, self._digest.hexdigest())
 
     def abandon(self) -> None:
         """Let go of the file as it is: the next run recovers it."""
-        os.close(self._descriptor)
+        self._broken = True
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):  # what had to be durable is so already
+                os.close(descriptor)
 
 
 def seal(layout: Layout, path: Path, entries: Sequence[IndexEntry], sha256: str) -> Path:
@@ -119,19 +147,26 @@ def _write_seal(layout: Layout, name: str, sha256: str) -> None:
 
 
 def _create(layout: Layout, now: datetime) -> tuple[str, Path, int]:
-    """Make a new file with the next free number of this second; an existing one is never touched."""
-    number = 0
+    """Make a new file, whose name comes after all others even when the clock was set back."""
     while True:
-        name = f"{layout.name}-{records.timestamp14(now)}-{number:05d}{WARC_SUFFIX}"
+        name = _next_name(layout, records.timestamp14(now))
         path = layout.warcs / (name + OPEN_SUFFIX)
-        number += 1
-        if (layout.warcs / name).exists():
-            continue
         with writing(path):
             try:
                 return name, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             except FileExistsError:
                 continue
+
+
+def _next_name(layout: Layout, stamp: str) -> str:
+    form = re.compile(rf"{re.escape(layout.name)}-([0-9]{{14}})-([0-9]{{5}}){re.escape(WARC_SUFFIX)}")
+    taken = [(found[1], int(found[2])) for path in layout.all_warcs() if (found := form.fullmatch(warc_name(path)))]
+    newest, number = max(taken, default=("", 0))
+    if newest < stamp:
+        return f"{layout.name}-{stamp}-00000{WARC_SUFFIX}"
+    if number == _MOST_IN_A_SECOND:
+        newest, number = f"{int(newest) + 1:014d}", -1
+    return f"{layout.name}-{newest}-{number + 1:05d}{WARC_SUFFIX}"
 
 
 def _warcinfo(name: str, info: Mapping[str, str], now: datetime) -> records.Record:
