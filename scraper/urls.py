@@ -49,32 +49,31 @@ def target(url: str, base: str | None = None) -> Target:
 
     Raises `NotATarget` for other schemes than http and https and for what no browser would resolve.
     """
-    parsed = _parse(url, base)
-    scheme = parsed.protocol.removesuffix(":")
+    full = _href(url, base)
+    scheme, _, rest = full.partition(":")
     if scheme not in SCHEMES:
         raise NotATarget("scheme", bare(url))
-    if not parsed.hostname:
+    # What follows is read off the serialised form (WHATWG URL, 4.5): `//userinfo@host:port/path?query#fragment`.
+    authority, slash, tail = rest.partition("#")[0].removeprefix("//").partition("/")
+    place = authority.rpartition("@")[2]
+    host, port = _split_port(place)
+    if not host:
         raise NotATarget("malformed", bare(url))
-    parsed.username = parsed.password = ""
-    parsed.hash = ""
-    port = int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme]
-    # `hash = ""` may leave nothing behind; a lone "?" stays, it is part of the address.
-    href = parsed.href.removesuffix("#")
-    origin = f"{scheme}://{parsed.host}"
-    return Target(href, scheme, parsed.hostname, port, href.removeprefix(origin))
+    path = slash + tail
+    return Target(f"{scheme}://{place}{path}", scheme, host, int(port or DEFAULT_PORTS[scheme]), path)
 
 
 def resolved(url: str, base: str) -> str:
     """A relative URL made absolute, of any scheme; as it was where that cannot be."""
     try:
-        return str(_parse(url, base).href)
+        return _href(url, base)
     except NotATarget:
         return url
 
 
-def _parse(url: str, base: str | None) -> ada_url.URL:
+def _href(url: str, base: str | None) -> str:
     try:
-        return ada_url.URL(url, base) if base else ada_url.URL(url)
+        return ada_url.join_url(base, url) if base else ada_url.normalize_url(url)
     except (ValueError, UnicodeError) as error:
         raise NotATarget("malformed", bare(url)) from error
 

@@ -9,9 +9,9 @@ import click
 
 from scraper import __version__
 from scraper.cli.archive import check, export, rebuild, show, status, urls
-from scraper.cli.console import Console
+from scraper.cli.console import Console, writing_results
 from scraper.cli.visit import demo, fetch, run
-from scraper.errors import ScraperError
+from scraper.errors import OutputUnwritable, ScraperError
 
 
 @click.group(
@@ -41,7 +41,10 @@ def _run() -> int:
     try:
         # Not `cli.main`: it takes a reader that has gone for a failure of ours.
         with cli.make_context("scraper", sys.argv[1:]) as context:
-            return int(cli.invoke(context) or 0)
+            code = int(cli.invoke(context) or 0)
+        with writing_results():
+            sys.stdout.flush()
+        return code
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -50,10 +53,17 @@ def _run() -> int:
         return 2
     except ScraperError as error:
         Console().error(str(error))
+        if isinstance(error, OutputUnwritable):
+            _drop_output()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        # Whoever read our output (head, less) has gone: nothing is wrong. Python must not complain at its exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output (head, less) has gone: nothing is wrong.
+        _drop_output()
         return 0
+
+
+def _drop_output() -> None:
+    # What is still buffered must not make Python complain at its exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

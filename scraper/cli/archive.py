@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def urls(documents: tuple[str, ...], common: Common) -> int:
     """List every URL of documents: line, role, normal form, and whether it would be fetched."""
     from scraper import pipeline
+    from scraper.urls import surt
 
     listing = pipeline.list_urls(documents, common.settings())
     for item in listing.rows:
         if common.as_json:
-            common.console.record(item)
+            common.console.record({**item, "surt": surt(item["target"]) if item["target"] else None})
         else:
             mark = "fetch" if item["fetch"] else f"excluded({item['excluded']})"
             place = f"{item['document']}:{item['line']}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -11,6 +13,17 @@ from typing import Any, Self, TextIO
 
 from scraper import printable
 from scraper.errors import OutputUnwritable
+
+
+@contextmanager
+def writing_results() -> Iterator[None]:
+    """A standard output that is full or gone bad, in our words; a reader that has left is no fault."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputUnwritable(f"standard output cannot be written: {error.strerror}") from error
 
 
 class Level(IntEnum):
@@ -47,12 +60,8 @@ class Console:
         self._print(json.dumps(fields, default=str))
 
     def _print(self, text: str) -> None:
-        try:
+        with writing_results():
             self._write(self.out, text)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputUnwritable(f"standard output cannot be written: {error.strerror}") from error
 
     def error(self, sentence: str, **fields: Any) -> None:
         """Something went wrong: always said."""
@@ -80,18 +89,21 @@ class Console:
             if with_bar is not None:
                 with_bar.above(printable.line(prefix + sentence))
                 return
-            self._write(self.err, printable.line(prefix + sentence))
+            self._say(printable.line(prefix + sentence))
             return
         time_stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(
             self.err, json.dumps({"time": time_stamp, "level": level, "message": sentence, **fields}, default=str)
         )
 
+    def _say(self, text: str) -> None:
+        self._write(self.err, text)
+        self.err.flush()
+
     @staticmethod
     def _write(stream: TextIO, text: str) -> None:
         encoding = stream.encoding or "utf-8"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
 
 
 class Progress:

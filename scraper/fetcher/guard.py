@@ -75,6 +75,9 @@ def _literal(host: str) -> str | None:
     if name == "localhost" or name.endswith(".localhost"):
         return "127.0.0.1"
     bare = name.strip("[]")
+    # WHATWG URL, 3.5: a host that ends in a number is an IPv4 address or nothing.
+    if bare == name and not name[-1:].isdigit():
+        return None
     try:
         ipaddress.ip_address(bare)
     except ValueError:

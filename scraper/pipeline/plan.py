@@ -75,7 +75,7 @@ class Listing:
 
 
 def list_urls(documents: Sequence[str], settings: Settings) -> Listing:
-    """Each URL with role, line, normal form, look-up key, and whether it would be fetched."""
+    """Each URL with role, line, normal form, and whether it would be fetched."""
     judge = Judge.of(settings)
     rows: list[dict[str, Any]] = []
     troubles: list[str] = []
@@ -97,7 +97,6 @@ def list_urls(documents: Sequence[str], settings: Settings) -> Listing:
                     "role": str(citation.role),
                     "url": citation.url,
                     "target": href,
-                    "surt": urls.surt(href) if href else None,
                     "fetch": excluded is None,
                     "excluded": excluded,
                 }
