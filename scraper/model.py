@@ -232,7 +232,8 @@ class Held:
     """A payload that the collection holds: what a revisit record refers to.
 
     `payload_digest` is as indexed (`sha1:` and base32); `entity_sha256` is hex, of the entity with the transfer
-    coding removed and the content coding kept. `etag` and `last_modified` are the validators it came with.
+    coding removed and the content coding kept. `etag` and `last_modified` are the newest validators that came with it.
+    They are those of one address, which is another than `href` where two URLs gave the same payload.
     """
 
     href: str
@@ -241,6 +242,12 @@ class Held:
     entity_sha256: str
     etag: str | None = None
     last_modified: str | None = None
+    validators_href: str | None = None  # None: those of `href` itself
+
+    @property
+    def asked_href(self) -> str:
+        """The one address to which the validators may be sent, and whose 304 means this payload."""
+        return self.validators_href or self.href
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from factories import START, make_capture, make_collection, make_exchange
 from scraper.archiver import Collection, Kept, Lock, check, rebuild_index, recorded, recover
 from scraper.archiver.members import scan
 from scraper.errors import ArchiveUnwritable, IntegrityError
-from scraper.model import Held, Location, Outcome, State, Truncation
+from scraper.model import Held, Location, Outcome, State
 
 TESTS = Path(__file__).parent
 
@@ -61,7 +62,6 @@ def test_a_file_left_open_is_closed_and_what_no_row_tells_of_is_adopted(tmp_path
     recovery = recover(tmp_path, "main", {first.warc: first.end})
 
     assert [visit.kept for visit in recovery.adopted] == [second]
-    assert [visit.complete for visit in recovery.adopted] == [True]
     assert recovery.quarantined == ()
     assert closed_file(tmp_path).name == first.warc
     assert problems(tmp_path, (*first.locations, *second.locations)) == []
@@ -102,8 +102,7 @@ def test_wherever_the_last_visit_is_torn_no_byte_is_lost_and_whole_records_stay(
         assert len(adopted) == (whole > first.end)
         if adopted:
             assert adopted[0].kept.page == response
-            assert adopted[0].outcome == Outcome(State.CAPTURED)
-            assert adopted[0].complete == (whole == last.end)
+            assert adopted[0].outcome.state is (State.CAPTURED if whole == last.end else State.DEFERRED)
         shutil.rmtree(root)
 
 
@@ -115,28 +114,31 @@ def test_a_recovered_archive_reads_clean(tmp_path: Path) -> None:
     assert [entry.location for entry in make_collection(tmp_path).find("http://b.example/")] == [visit.kept.page]
 
 
-@pytest.mark.parametrize(
-    ("status", "truncated", "expected"),
-    [
-        (200, None, "captured"),
-        (404, None, "dead(404)"),
-        (410, None, "dead(410)"),
-        (503, None, "failed(503)"),
-        (301, None, "failed(interrupted)"),
-        (200, Truncation.TIME, "failed(truncated)"),
-    ],
-)
-def test_an_exchange_whose_visit_was_cut_off_is_judged_by_its_status(
-    tmp_path: Path, status: int, truncated: Truncation | None, expected: str
+@pytest.mark.parametrize("status", [200, 301, 404, 503])
+@pytest.mark.parametrize("path", ["page", "robots.txt"])
+def test_an_exchange_whose_visit_was_cut_off_decides_nothing_and_stays_as_evidence(
+    tmp_path: Path, status: int, path: str
 ) -> None:
     collection = make_collection(tmp_path)
-    page = make_exchange("http://a.example/robots.txt", status=status, truncated=truncated)
+    page = make_exchange(f"http://a.example/{path}", status=status)
     kept = collection.append(make_capture(page))
     collection.abandon()
     os.truncate(open_file(tmp_path), kept.visit.offset)
     (visit,) = recover(tmp_path, "main", {}).adopted
-    assert str(visit.outcome) == expected
-    assert (visit.purpose, visit.complete, visit.status) == ("robots", False, status)
+    assert visit.outcome == Outcome(State.DEFERRED, "interrupted", until=START)
+    assert (visit.purpose, visit.status, visit.kept.held) == (path.removesuffix(".txt"), status, None)
+    assert [entry.location for entry in make_collection(tmp_path).find(page.target.href)] == [kept.page]
+
+
+def test_a_revisit_whose_visit_was_cut_off_does_not_count_as_unchanged(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path)
+    first = collection.append(make_capture(make_exchange(headers=(("ETag", "x"),))))
+    later = make_capture(make_exchange(status=304, body=b""), outcome=Outcome(State.UNCHANGED))
+    kept = collection.append(later, held=first.held)
+    collection.abandon()
+    os.truncate(open_file(tmp_path), kept.visit.offset)
+    assert [visit.outcome.state for visit in recover(tmp_path, "main", {}).adopted] == [State.CAPTURED, State.DEFERRED]
+    assert problems(tmp_path) == []
 
 
 def test_a_crash_between_index_and_name_is_no_loss(tmp_path: Path) -> None:
@@ -439,7 +441,8 @@ def test_a_row_that_points_at_no_whole_record_is_found(tmp_path: Path) -> None:
 
 def test_a_revisit_of_what_is_not_here_is_found(tmp_path: Path) -> None:
     collection = make_collection(tmp_path)
-    held = Held("http://lost.example/", START, "sha1:" + "A" * 32, "0" * 64)
+    lost = Held("http://lost.example/", START, "sha1:" + "A" * 32, "0" * 64)
+    held = replace(lost, validators_href="http://example.com/")
     kept = collection.append(make_capture(make_exchange(status=304, body=b"")), held=held)
     collection.close()
     (line,) = problems(tmp_path)
@@ -490,7 +493,7 @@ def test_a_damaged_record_stops_a_rebuild_or_is_told_and_passed_over(tmp_path: P
     assert rebuild_index(tmp_path, "main", told.append) == 2
     visits = list(recorded(tmp_path, "main", told.append))
     assert [visit.kept.page for visit in visits] == [None, places[3], places[6]]
-    assert [visit.complete for visit in visits] == [True, True, True]
+    assert [visit.outcome.state for visit in visits] == [State.CAPTURED, State.UNCHANGED, State.CAPTURED]
     assert len(told) == 2
     assert all(sentence.startswith(f"{path}: offset {places[0].offset}: ") for sentence in told)
 

@@ -47,17 +47,6 @@ def test_a_damaged_text_is_named_and_counts_as_missing(tmp_path: Path, damage: b
     assert texts.exists(URL, START) is bool(damage)
 
 
-def test_the_text_of_an_older_extractor_is_kept_beside_the_new(tmp_path: Path) -> None:
-    texts = Texts(tmp_path, "main")
-    texts.write(b'{"v": 1}', "one", URL, START)
-    stem = texts.write(b'{"v": 2}', "two", URL, START, replaces_version="1.0/../x")
-    folder = (tmp_path / "collections/main" / stem).parent
-    name = stem.rpartition("/")[2]
-    assert texts.read(URL, START) == ({"v": 2}, "two")
-    assert (folder / f"{name}.v1.0_.._x.md").read_text() == "one"
-    assert (folder / f"{name}.v1.0_.._x.json").read_text() == '{"v": 1}'
-
-
 @pytest.mark.parametrize(
     ("host", "name"),
     [

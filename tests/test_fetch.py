@@ -275,6 +275,19 @@ def test_validators_go_to_the_address_they_came_from_and_no_other(site: Site) ->
     assert site.seen("/robots.txt")[0].header("If-None-Match") is None
 
 
+def test_validators_of_a_payload_known_from_another_url_go_to_the_url_they_came_from(site: Site) -> None:
+    site.replies("/b", [{"status": 304}, hop("/a")])
+    site.reply("/a", status=304)
+    target = urls.target(site.url("/b"))
+    visit = Visit(target, held(site.url("/a"), etag='"b"', validators_href=target.href))
+    capture = captures(fetch_all(site.settings(), [visit]))[target.href]
+    assert str(capture.outcome) == "unchanged"
+    moved = captures(fetch_all(site.settings(), [visit]))[target.href]
+    assert str(moved.outcome) == "failed(http 304)"
+    assert [seen.header("If-None-Match") for seen in site.seen("/b")] == ['"b"', '"b"']
+    assert site.seen("/a")[0].header("If-None-Match") is None
+
+
 @pytest.mark.parametrize("etag", ['"caf\xe9"', "bare", 'W/"x y"'])
 def test_a_validator_goes_back_as_the_bytes_that_came(site: Site, etag: str) -> None:
     site.reply("/page", body=b"x")

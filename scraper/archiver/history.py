@@ -15,7 +15,7 @@ from scraper.archiver.index import entry_of
 from scraper.archiver.layout import Layout, warc_name
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import OnDamage, Record
-from scraper.archiver.visits import NOT_MODIFIED, Fields, read_fields, truncation
+from scraper.archiver.visits import NOT_MODIFIED, Fields, read_fields, truncation, with_validators
 from scraper.errors import IntegrityError
 from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
 
@@ -25,8 +25,7 @@ class Recorded:
     """A visit as its records tell it, without bodies.
 
     `status`, `mime` and `captured_at` are of the page, None when nothing came (a revisit without a head of its own has
-    status 304 or 200 and no mime). `complete` is False for a visit whose end a crash cut off: its outcome is then what
-    the last response's status says.
+    status 304 or 200 and no mime). A visit whose end a crash cut off decides nothing: it is DEFERRED and due at once.
     """
 
     target: Target
@@ -42,8 +41,6 @@ class Recorded:
     status: int | None = None
     mime: str | None = None
     captured_at: datetime | None = None
-    fetch_ms: tuple[int, ...] = ()
-    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +153,6 @@ def _finished(items: list[Seen], fields: Fields) -> Recorded:
         status=_status(page),
         mime=page.mime if page else None,
         captured_at=page.record.date if page else None,
-        fetch_ms=tuple(_number(value, 0) for value in fields.all("fetchTimeMs")),
     )
 
 
@@ -167,17 +163,18 @@ def _held(page: Seen, sha256: str, fields: Fields) -> Held | None:
         href = record.header("WARC-Refers-To-Target-URI")
         refers_to = record.header("WARC-Refers-To-Date")
         captured_at = records.parse_date(refers_to) if refers_to else record.date
-        return Held(href, captured_at, page.payload_digest, sha256, etag, last_modified)
+        original = Held(href, captured_at, page.payload_digest, sha256)
+        return with_validators(original, record.header("WARC-Target-URI"), etag, last_modified)
     if page.status != 200 or page.truncated is not None:
         return None
     return Held(record.header("WARC-Target-URI"), record.date, page.payload_digest, sha256, etag, last_modified)
 
 
 def unfinished(items: list[Seen]) -> Recorded:
-    """A visit whose metadata record a crash cut off: its facts are those of its exchanges."""
+    """A visit whose metadata record a crash cut off: evidence, but nobody knows what it was to come to."""
     page = next((item for item in reversed(items) if item.record.type in ("response", "revisit")), None)
     target = urls.target(items[0].record.header("WARC-Target-URI"))
-    outcome = _outcome(page)
+    outcome = Outcome(State.DEFERRED, "interrupted", until=items[-1].record.date)
     return Recorded(
         target=target,
         final=urls.target(items[-1].record.header("WARC-Target-URI")),
@@ -191,28 +188,7 @@ def unfinished(items: list[Seen]) -> Recorded:
         status=_status(page),
         mime=page.mime if page else None,
         captured_at=page.record.date if page else None,
-        complete=False,
     )
-
-
-def _outcome(page: Seen | None) -> Outcome:
-    if page is None:
-        return Outcome(State.FAILED, "interrupted")
-    if page.record.type == "revisit":
-        return Outcome(State.UNCHANGED)
-    if page.truncated is not None:
-        return Outcome(State.FAILED, "truncated")
-    match page.status:
-        case None:
-            return Outcome(State.FAILED, "malformed")
-        case 404 | 410 as status:
-            return Outcome(State.DEAD, str(status))
-        case status if 200 <= status < 300:
-            return Outcome(State.CAPTURED)
-        case status if 300 <= status < 400:
-            return Outcome(State.FAILED, "interrupted")
-        case status:
-            return Outcome(State.FAILED, str(status))
 
 
 def _status(page: Seen | None) -> int | None:

@@ -34,17 +34,13 @@ class Texts:
         url: str,
         captured_at: datetime,
         *,
-        replaces_version: str | None = None,
         durable: bool = True,
     ) -> str:
         """Write both files; each is whole or not there. Gives their path without suffix, relative to the collection.
 
-        With `replaces_version` the files already there are kept as `….v<version>.…`. Without `durable` the new ones are
-        not synced: after a power failure they may have to be made again from the WARC.
+        Without `durable` they are not synced: after a power failure they may have to be made again from the WARC.
         """
         stem = self.stem(url, captured_at)
-        if replaces_version is not None:
-            self._set_aside(stem, replaces_version)
         data = article if isinstance(article, bytes) else _json(article)
         replace_file(self._path(stem, "md"), markdown.encode("utf-8", "replace"), durable=durable)
         # The JSON comes last: where it is, both are.
@@ -80,14 +76,6 @@ class Texts:
 
     def _path(self, stem: str, suffix: str) -> Path:
         return self._layout.folder / f"{stem}.{suffix}"
-
-    def _set_aside(self, stem: str, version: str) -> None:
-        label = re.sub(r"[^A-Za-z0-9.-]", "_", version)[:40]
-        for suffix in ("json", "md"):
-            path = self._path(stem, suffix)
-            with writing(path):
-                if path.is_file():
-                    path.rename(self._path(stem, f"v{label}.{suffix}"))
 
 
 def safe_host(host: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import quote, unquote
 
 from scraper import message
 from scraper.archiver import records
@@ -64,7 +64,8 @@ class _Answer:
 class Earlier:
     """What the collection holds already.
 
-    `held` is the target's earlier payload: a 304 refers to it, and a page that is the same again is UNCHANGED.
+    `held` is the target's earlier payload: a 304 of the address which it may be asked of refers to it, and a page that
+    is the same again is UNCHANGED.
     `known` finds any earlier payload by the sha256 of an entity. `where` says where a payload lies, if it is in the
     file being written, which has no index yet.
     """
@@ -101,8 +102,9 @@ def _judged(capture: Capture, page: _Answer | None, held: Held | None) -> Outcom
 def _answer(exchange: Exchange, earlier: Earlier) -> _Answer:
     if not exchange.received:
         return _Answer(_request(exchange, None), None, None)
-    if exchange.status == 304 and earlier.held is not None and exchange.truncated is None:
-        return _not_modified(exchange, earlier.held, earlier.where)
+    held = earlier.held
+    if exchange.status == 304 and exchange.truncated is None and held and held.asked_href == exchange.target.href:
+        return _not_modified(exchange, held, earlier.where)
     entity = message.entity(exchange.received)
     digest = hashlib.sha256(entity).hexdigest() if entity else None
     part = records.http_head(exchange.received)
@@ -160,8 +162,15 @@ def _same_payload(exchange: Exchange, original: Held, payload: str, where: Where
     fits = payload == original.payload_digest and _parted_alike(exchange)
     fields = [("WARC-Profile", SAME_PAYLOAD), *_place(where(original))]
     items = _revisit(exchange, original, head if fits else b"", fields)
-    kept = replace(original, etag=exchange.header("etag"), last_modified=exchange.header("last-modified"))
+    validators = (exchange.header("etag"), exchange.header("last-modified"))
+    kept = with_validators(original, exchange.target.href, *validators)
     return _Answer(items, original.entity_sha256, kept, b"" if fits else head)
+
+
+def with_validators(held: Held, href: str, etag: str | None, last_modified: str | None) -> Held:
+    """The same payload with the validators of an address."""
+    whose = None if href == held.href else href
+    return replace(held, etag=etag, last_modified=last_modified, validators_href=whose)
 
 
 def _place(location: Location | None) -> list[tuple[str, str]]:
@@ -289,10 +298,6 @@ class Fields:
     def moment(self, name: str) -> datetime | None:
         """The first value as an instant; None when there is none."""
         return records.parse_date(self.raw(name)) if self.raw(name) else None
-
-    def heads(self) -> tuple[bytes, ...]:
-        """The heads of revisits which could not carry them, in order."""
-        return tuple(unquote_to_bytes(value) for key, value in self.lines if key == "headOfRevisit")
 
 
 def read_fields(block: bytes) -> Fields:

@@ -227,7 +227,7 @@ class Trip:
     def _headers(self) -> Headers:
         headers = [("User-Agent", self._means.user_agent), ("Accept", _ACCEPT), ("Accept-Encoding", _ACCEPT_ENCODING)]
         held = self._visit.held
-        if held is not None and held.href == self._at.href:
+        if held is not None and held.asked_href == self._at.href:
             validators = (("If-None-Match", held.etag), ("If-Modified-Since", held.last_modified))
             headers += [(name, value) for name, value in validators if value and _FIELD_VALUE.fullmatch(value)]
         return tuple(headers)
@@ -248,7 +248,7 @@ class Trip:
             raise self._over(state, fault.reason, fault.detail)
         assert reply.exchange is not None
         said = f"{self._at.host} answered {status} {reply.exchange.reason}".rstrip()
-        if status == 304 and self._visit.held is not None and self._visit.held.href == self._at.href:
+        if status == 304 and self._visit.held is not None and self._visit.held.asked_href == self._at.href:
             raise self._over(State.UNCHANGED, "", "")
         self._defer_if_held(reply, said)
         if status in (404, 410):

@@ -124,16 +124,15 @@ def outcome_of(state: str, reason: str, until: str | None) -> Outcome:
 
 
 def held_json(held: Held) -> str:
-    return json.dumps(
-        [held.href, stamp(held.captured_at), held.payload_digest, held.entity_sha256, held.etag, held.last_modified]
-    )
+    payload = [held.href, stamp(held.captured_at), held.payload_digest, held.entity_sha256]
+    return json.dumps([*payload, held.etag, held.last_modified, held.validators_href])
 
 
 def held_of(text: str | None) -> Held | None:
     if not text:
         return None
-    href, captured_at, payload_digest, entity_sha256, etag, last_modified = json.loads(text)
-    return Held(href, at(captured_at), payload_digest, entity_sha256, etag, last_modified)
+    href, captured_at, *rest = json.loads(text)
+    return Held(href, at(captured_at), *rest)
 
 
 def row_of(capture: Capture, collection: str, visit: Location, page: Location | None, held: Held | None) -> VisitRow:
