@@ -493,9 +493,23 @@ def test_a_damaged_record_stops_a_rebuild_or_is_told_and_passed_over(tmp_path: P
     assert rebuild_index(tmp_path, "main", told.append) == 2
     visits = list(recorded(tmp_path, "main", told.append))
     assert [visit.kept.page for visit in visits] == [None, places[3], places[6]]
-    assert [visit.outcome.state for visit in visits] == [State.CAPTURED, State.UNCHANGED, State.CAPTURED]
     assert len(told) == 2
     assert all(sentence.startswith(f"{path}: offset {places[0].offset}: ") for sentence in told)
+
+
+def test_whatever_refers_to_a_damaged_page_is_due_again(tmp_path: Path) -> None:
+    places = sound(tmp_path)
+    collection = make_collection(tmp_path)
+    collection.append(make_capture(make_exchange("http://c.example/", b"its own")))
+    collection.close()
+    assert [str(visit.outcome) for visit in recorded(tmp_path, "main")] == ["captured", "unchanged", *["captured"] * 2]
+    flip(tmp_path / "collections/main/archive" / places[0].warc, places[0])
+
+    visits = list(recorded(tmp_path, "main", lambda _: None))
+    damaged = Outcome(State.DEFERRED, "damaged", until=START + timedelta(seconds=2))
+    assert visits[0].outcome == damaged
+    assert [visit.outcome.state for visit in visits] == [*[State.DEFERRED] * 3, State.CAPTURED]
+    assert [visit.kept.held is None for visit in visits] == [True, True, True, False]
 
 
 def test_a_rebuild_makes_a_missing_checksum_and_never_changes_one(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ class Recorded:
     """A visit as its records tell it, without bodies.
 
     `status`, `mime` and `captured_at` are of the page, None when nothing came (a revisit without a head of its own has
-    status 304 or 200 and no mime). A visit whose end a crash cut off decides nothing: it is DEFERRED and due at once.
+    status 304 or 200 and no mime). A visit whose end a crash cut off decides nothing: it is DEFERRED, due at once.
     """
 
     target: Target
@@ -58,11 +58,15 @@ class Seen:
 def recorded(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> Iterator[Recorded]:
     """Every visit of a collection, oldest file first.
 
-    At a record that is not whole it raises `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it.
+    At a record that is not whole it raises `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it. A
+    capture whose page is lost, with its own record or with the one it revisits, is DEFERRED: due again at once.
     """
     layout = Layout(root, name)
+    originals: set[int] = set()
     for path in layout.all_warcs():
-        yield from visits(path, on_damage=telling(path, on_damage))
+        for items in _grouped(path, 0, telling(path, on_damage)):
+            originals.update(_payload(item) for item in items if item.record.type == "response")
+            yield _visit(items, originals)
 
 
 def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
@@ -76,28 +80,33 @@ def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
     return tell
 
 
-def visits(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[Recorded]:
-    """The visits of one WARC from an offset on; raises `Damaged`, or tells `on_damage` and goes on.
+def visits(path: Path, start: int = 0) -> Iterator[Recorded]:
+    """The visits of one WARC from an offset on; raises `Damaged`."""
+    return map(_visit, _grouped(path, start))
 
-    Records that no metadata record ends are one visit: a writer works on one at a time, so they can only be the last.
+
+def _grouped(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[list[Seen]]:
+    """The records of one visit after the other.
+
+    Those that no metadata record ends are one visit: a writer works on one at a time, so they can only be the last.
     """
     pending: list[Seen] = []
     for member, record in records.read_all(path, start, on_damage):
         location = Location(warc_name(path), member.offset, member.length)
         yield from _next(seen(record, location), pending)
     if pending:
-        yield unfinished(pending)
+        yield pending
 
 
-def _next(item: Seen, pending: list[Seen]) -> Iterator[Recorded]:
+def _next(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
     """Take one more record: it ends a visit, or waits in `pending` for the one that does."""
     if item.record.type in ("response", "revisit", "request") and _is_web(item.record):
         pending.append(item)
-    elif item.record.type == "metadata" and (fields := _visit_fields(item.record)):
+    elif item.record.type == "metadata" and _visit_fields(item.record):
         own = set(item.record.all("WARC-Concurrent-To"))
         if strangers := [other for other in pending if other.record.id not in own]:
-            yield unfinished(strangers)
-        yield _finished([*(other for other in pending if other.record.id in own), item], fields)
+            yield strangers
+        yield [*(other for other in pending if other.record.id in own), item]
         pending.clear()
 
 
@@ -130,12 +139,31 @@ def seen(record: Record, location: Location) -> Seen:
 # ----------------------------------------------------------------- one visit
 
 
-def _finished(items: list[Seen], fields: Fields) -> Recorded:
+def _visit(items: list[Seen], originals: Container[int] | None = None) -> Recorded:
+    """A visit from its records; `originals` are the payloads read so far, None where not all were read."""
+    fields = _visit_fields(items[-1].record)
+    return _finished(items, fields, originals) if fields else _unfinished(items)
+
+
+def _payload(item: Seen, href: str = "") -> int:
+    """What a revisit names its original by, as a hash: there may be millions."""
+    return hash((href or item.record.header("WARC-Target-URI"), item.payload_digest))
+
+
+def _is_there(page: Seen | None, originals: Container[int] | None) -> bool:
+    if page is None or originals is None or page.record.type != "revisit":
+        return page is not None
+    return _payload(page, page.record.header("WARC-Refers-To-Target-URI")) in originals
+
+
+def _finished(items: list[Seen], fields: Fields, originals: Container[int] | None) -> Recorded:
     summary = items[-1].record
     page = next((item for item in items if item.record.id == fields.raw("page")), None)
     outcome = Outcome(State(fields.raw("outcome")), fields.text("reason"), fields.moment("until"))
     sha256 = fields.raw("entitySha256") or None
     good = outcome.state in (State.CAPTURED, State.UNCHANGED)
+    if good and not _is_there(page, originals):
+        good, outcome = False, Outcome(State.DEFERRED, "damaged", until=fields.moment("endedAt") or summary.date)
     held = _held(page, sha256, fields) if page and sha256 and good else None
     target = urls.target(summary.header("WARC-Target-URI"))
     final = fields.raw("final")
@@ -170,7 +198,7 @@ def _held(page: Seen, sha256: str, fields: Fields) -> Held | None:
     return Held(record.header("WARC-Target-URI"), record.date, page.payload_digest, sha256, etag, last_modified)
 
 
-def unfinished(items: list[Seen]) -> Recorded:
+def _unfinished(items: list[Seen]) -> Recorded:
     """A visit whose metadata record a crash cut off: evidence, but nobody knows what it was to come to."""
     page = next((item for item in reversed(items) if item.record.type in ("response", "revisit")), None)
     target = urls.target(items[0].record.header("WARC-Target-URI"))
