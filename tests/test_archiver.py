@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from io import FileIO
 from pathlib import Path
 
 import pytest
 from factories import START, chunked, make_capture, make_collection, make_exchange
 
-from scraper.archiver import Lock, recorded
+from scraper.archiver import IndexEntry, Lock, recorded
 from scraper.archiver.visits import read_fields
-from scraper.errors import ArchiveLocked
-from scraper.model import Held, Outcome, State
+from scraper.errors import ArchiveLocked, IntegrityError
+from scraper.model import Held, Location, Outcome, State
 
 ODD_HEAD = b"HTTP/1.1  200   Fine\r\nX-Odd:   two\r\nx-odd:\ttabs\t\r\nX-Latin: caf\xe9\r\nX-Fold: a\r\n b\r\n\r\n"
 
@@ -107,6 +108,63 @@ def test_a_revisit_that_names_a_wrong_place_is_found_through_the_index(tmp_path:
     wrong = offset.format(request=first.locations[1].offset)
     headers = tuple((k, wrong if k == "WARC-Refers-To-File-Offset" else v) for k, v in record.headers)
     assert collection._original(replace(record, headers=headers), revisit).block.endswith(b"body")
+
+
+def test_a_file_that_gets_its_final_name_while_it_is_looked_for_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(tmp_path)
+    kept = collection.append(make_capture(make_exchange()))
+    opened: list[str] = []
+
+    def open_late(path: Path) -> FileIO:
+        opened.append(path.suffix)
+        if len(opened) == 2:
+            collection.close()
+        return FileIO(path)
+
+    monkeypatch.setattr("scraper.archiver.layout.FileIO", open_late)
+    assert make_collection(tmp_path).record(kept.page).type == "response"
+    assert opened == [".gz", ".open", ".gz"]
+
+
+def test_a_capture_is_found_though_its_file_is_closed_in_the_middle_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(tmp_path)
+    kept = collection.append(make_capture(make_exchange()))
+    reader = make_collection(tmp_path)
+    real_find, real_entries = reader.index.find, reader._open_entries.entries
+
+    def find(href: str) -> list[IndexEntry]:
+        found = real_find(href)
+        collection.close()
+        return found
+
+    def entries(own: str) -> list[IndexEntry]:
+        found = list(real_entries(own))
+        collection.close()
+        return found
+
+    monkeypatch.setattr(reader.index, "find", find)
+    monkeypatch.setattr(reader._open_entries, "entries", entries)
+    assert [entry.location for entry in reader.find("http://example.com/")] == [kept.page]
+
+
+@pytest.mark.parametrize("name", ["gone.warc.gz", "../../state.sqlite3"])
+def test_a_record_of_a_file_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / "collections/main/archive").mkdir(parents=True)
+    (tmp_path / "collections/state.sqlite3").touch()
+    with pytest.raises(IntegrityError, match="this WARC is missing; put it back, or run `scraper rebuild`"):
+        make_collection(tmp_path).load(Location(name, 0, 0))
+
+
+@pytest.mark.parametrize(("offset", "why"), [(10**9, "the file ends before it"), (1, "not a right gzip member")])
+def test_a_place_without_a_record_is_named(tmp_path: Path, offset: int, why: str) -> None:
+    collection = make_collection(tmp_path)
+    kept = collection.append(make_capture(make_exchange()))
+    with pytest.raises(IntegrityError, match=rf"{kept.warc}\.open: no whole record at offset {offset}: {why}"):
+        collection.load(Location(kept.warc, offset, 0))
 
 
 def test_a_second_run_is_refused_at_once_and_told_who_holds_the_lock(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,3 +120,30 @@ def test_a_list_of_which_only_a_torn_header_is_left_begins_anew(tmp_path: Path) 
     path.write_bytes(b'{"format": ')
     Pages(tmp_path, "main").append([Page("http://a.example/", START)])
     assert json.loads(path.read_text().splitlines()[0])["id"] == "pages"
+
+
+def test_a_long_list_of_pages_is_rewritten_without_being_held_whole(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, "main")
+    tracemalloc.start()
+    pages.rewrite(Page(f"http://a.example/{number}", START) for number in range(20_000))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    path = tmp_path / "collections/main/pages/pages.jsonl"
+    assert len(path.read_bytes().splitlines()) == 20_001
+    assert peak_bytes < path.stat().st_size / 4
+
+
+def test_a_rewrite_that_fails_leaves_the_old_list(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, "main")
+    pages.append([Page("http://a.example/", START)])
+    path = tmp_path / "collections/main/pages/pages.jsonl"
+    before = path.read_bytes()
+
+    def failing() -> Iterator[Page]:
+        yield Page("http://b.example/", START)
+        raise RuntimeError("the state cannot be read")
+
+    with pytest.raises(RuntimeError):
+        pages.rewrite(failing())
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

@@ -139,8 +139,9 @@ class Collection:
 
     def find(self, href: str) -> list[IndexEntry]:
         """Every response and revisit of a URL, oldest first: the files of this moment's writers included."""
-        found = {entry.location: entry for entry in self.index.find(href)}
-        found |= {entry.location: entry for entry in self._unindexed() if entry.url == href}
+        # A file closed meanwhile is in the index before its `.open` name goes: what is unindexed comes first.
+        found = {entry.location: entry for entry in self._unindexed() if entry.url == href}
+        found |= {entry.location: entry for entry in self.index.find(href)}
         return sorted(found.values(), key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
 
     def record(self, location: Location) -> Record:
@@ -160,12 +161,14 @@ class Collection:
         return _exchange(record, received, self._request_after(record, location.warc, after))
 
     def _record(self, location: Location) -> tuple[Record, int]:
-        path = self.layout.warc(location.warc)
-        member = members.read(path, location.offset)
-        try:
-            return records.parse(member.data, member.offset), member.offset + member.length
-        except Damaged as damage:
-            raise IntegrityError(f"{path}: {damage}; run `scraper check`") from damage
+        with self.layout.open_warc(location.warc) as file:
+            try:
+                member = next(members.scan_open(file, location.offset), None)
+                if member is None:
+                    raise Damaged(location.offset, "the file ends before it")
+                return records.parse(member.data, member.offset), member.offset + member.length
+            except Damaged as damage:
+                raise IntegrityError(f"{file.name}: no whole record at {damage}; run `scraper check`") from damage
 
     def _resolved(self, revisit: Record, location: Location) -> bytes:
         original = self._original(revisit, location)
@@ -179,7 +182,7 @@ class Collection:
         if named := self._named_original(revisit, href, digest):
             return named
         matching = [entry for entry in self.index.find(href) if _holds(entry, href, digest)]
-        matching = matching or [entry for entry in self._unindexed() if _holds(entry, href, digest)]
+        matching = matching or [entry for entry in self.find(href) if _holds(entry, href, digest)]
         if not matching:
             raise IntegrityError(
                 f"{location.warc}: the revisit at offset {location.offset} refers to a capture of {href} which the"
@@ -207,11 +210,12 @@ class Collection:
         yield from self._open_entries.entries(own=self._segment.name if self._segment else "")
 
     def _request_after(self, response: Record, warc: str, offset: int) -> bytes:
-        try:
-            following = next(members.scan(self.layout.warc(warc), offset), None)
-            record = records.parse(following.data, offset) if following else None
-        except Damaged:
-            return b""
+        with self.layout.open_warc(warc) as file:
+            try:
+                following = next(members.scan_open(file, offset), None)
+                record = records.parse(following.data, offset) if following else None
+            except Damaged:
+                return b""
         if record is None or record.type != "request" or record.header("WARC-Concurrent-To") != response.id:
             return b""
         return record.block

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from scraper.errors import ArchiveUnwritable, IntegrityError
@@ -58,11 +60,13 @@ class Layout:
         """Every WARC, in order of name: of one collection, that is the order of writing."""
         return sorted(self.closed_warcs() + self.open_warcs(), key=warc_name)
 
-    def warc(self, name: str) -> Path:
-        """The file that holds a WARC now, finished or not; raises `IntegrityError` when there is none."""
-        for path in (self.warcs / name, self.warcs / (name + OPEN_SUFFIX)):
-            if "/" not in name and path.is_file():
-                return path
+    def open_warc(self, name: str) -> FileIO:
+        """Open a WARC for reading, finished or not; raises `IntegrityError` when there is none."""
+        final = self.warcs / name
+        # It may get its final name between the first look and the second.
+        for path in (final, self.warcs / (name + OPEN_SUFFIX), final) if "/" not in name else ():
+            with contextlib.suppress(FileNotFoundError):
+                return FileIO(path)
         raise IntegrityError(f"{self.warcs / name}: this WARC is missing; put it back, or run `scraper rebuild`")
 
 
@@ -115,21 +119,23 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file whole or not at all: temporary file, fsync, rename."""
+    replace_by_parts(path, (data,), durable=durable)
+
+
+def replace_by_parts(path: Path, parts: Iterable[bytes], *, durable: bool = True) -> None:
+    """The same for a file made of many small parts, which are never held all at once."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            try:
-                write_all(descriptor, data)
+            with temporary.open("wb") as file:
+                file.writelines(parts)
+                file.flush()
                 if durable:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                    os.fsync(file.fileno())
             temporary.replace(path)
-        except OSError:
+        finally:
             temporary.unlink(missing_ok=True)
-            raise
         if durable:
             sync_folder(path.parent)
 

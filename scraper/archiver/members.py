@@ -6,9 +6,8 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-
-from scraper.errors import IntegrityError
 
 _READ_BYTES = 256 * 1024
 _WINDOW = 16 + zlib.MAX_WBITS  # a gzip header and trailer; zlib then checks CRC-32 and size itself
@@ -42,26 +41,18 @@ def pack(data: bytes, level: int) -> bytes:
 
 def scan(path: Path, start: int = 0) -> Iterator[Member]:
     """Every member from `start` to the end of the file; raises `Damaged` at the first that is not whole."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered: the chunks are large already
-        file.seek(start)
-        offset, pending = start, b""
-        while pending := pending or file.read(_READ_BYTES):
-            member, pending = _member(file.fileno(), offset, pending)
-            yield member
-            offset += member.length
+    with FileIO(path) as file:
+        yield from scan_open(file, start)
 
 
-def read(path: Path, offset: int) -> Member:
-    """The member at an offset; raises `IntegrityError` when there is no whole one."""
-    try:
-        return next(scan(path, offset))
-    except StopIteration:
-        what = "the file ends before it"
-    except Damaged as damage:
-        what = damage.what
-    except FileNotFoundError:
-        what = "no such file"
-    raise IntegrityError(f"{path}: no whole record at offset {offset}: {what}; run `scraper check`")
+def scan_open(file: FileIO, start: int = 0) -> Iterator[Member]:
+    """The same of a file that is open."""
+    file.seek(start)
+    offset, pending = start, b""
+    while pending := pending or file.read(_READ_BYTES) or b"":
+        member, pending = _member(file.fileno(), offset, pending)
+        yield member
+        offset += member.length
 
 
 def next_start(path: Path, offset: int) -> int | None:

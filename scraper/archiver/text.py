@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 from scraper import urls
 from scraper.archiver import records
-from scraper.archiver.layout import Layout, make_folder, replace_file, write_all, writing
+from scraper.archiver.layout import Layout, make_folder, replace_by_parts, replace_file, write_all, writing
 from scraper.errors import IntegrityError
 
 PAGES_HEADER = {"format": "json-pages-1.0", "id": "pages", "title": "All Pages"}
@@ -141,7 +142,7 @@ class Pages:
 
     def rewrite(self, pages: Iterable[Page]) -> None:
         """Write the list anew, whole or not at all."""
-        replace_file(self._path, _header() + b"".join(page.line() for page in pages))
+        replace_by_parts(self._path, itertools.chain((_header(),), (page.line() for page in pages)))
 
 
 def _header() -> bytes:
