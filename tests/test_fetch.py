@@ -114,6 +114,24 @@ def test_a_retried_page_that_comes_is_captured_and_all_whole_answers_are_kept(si
     assert [exchange.status for exchange in capture.exchanges] == [503, 500, 200]
 
 
+def test_while_answers_take_much_memory_no_visit_begins_and_all_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scraper.fetcher.queue._MOST_HELD_BYTES", 1)
+    order: list[str] = []
+
+    def serve(connection: Connection, seen: Seen) -> None:
+        order.append(seen.host)
+        status = b"200 OK" if order.count(seen.host) == 3 else b"503 Busy"
+        connection.send(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\nhello")
+
+    site.behave("/", serve)
+    settings = site.settings(robots="ignore", parallel_hosts=1)
+    kept = captures(fetch_all(settings, [site.url("/", host) for host in ("a.test", "b.test")]))
+    assert [str(capture.outcome) for capture in kept.values()] == ["captured"] * 2
+    assert order == ["a.test"] * 3 + ["b.test"] * 3
+
+
 def test_of_broken_tries_the_last_is_kept_in_the_order_of_time(site: Site) -> None:
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n%d"
     site.replies("/", [{"raw": broken % 1, "close": True}, {"raw": broken % 2, "close": True}, {"body": b"whole"}])

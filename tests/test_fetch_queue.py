@@ -38,6 +38,7 @@ class Bustle:
 
     async def visit(self, turn: Turn) -> None:
         loop, queue = asyncio.get_running_loop(), self.queue
+        queue.held_bytes += 2
         kind = self.random.random()
         if kind < 0.1 and not turn.held:
             queue.release(turn, None)
@@ -53,6 +54,7 @@ class Bustle:
             wait = self.random.choice([0, 0, 0.001, 0.003])
             await self.use(await queue.turn(self.random.choice(self.hosts), loop.time() + wait))
         await self.keep()
+        queue.held_bytes -= 2
         self.ended += 1
         queue.ended()
 
@@ -74,13 +76,14 @@ class Bustle:
         self.queue.nudge()
 
 
-@pytest.mark.parametrize("most", [1, 2, 5, 1000])
+@pytest.mark.parametrize(("most", "held"), [(1, 1000), (2, 1000), (1000, 5), (1000, 1000)])
 @pytest.mark.parametrize("ahead", [1, 5, 1000])
 def test_every_visit_ends_and_hosts_get_one_request_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, most: int, ahead: int
+    monkeypatch: pytest.MonkeyPatch, most: int, ahead: int, held: int
 ) -> None:
     monkeypatch.setattr("scraper.fetcher.queue._MOST_UNDER_WAY", most)
     monkeypatch.setattr("scraper.fetcher.queue._LOOK_AHEAD", ahead)
+    monkeypatch.setattr("scraper.fetcher.queue._MOST_HELD_BYTES", held)
 
     async def main() -> None:
         for seed in range(25):

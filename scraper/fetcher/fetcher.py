@@ -211,7 +211,7 @@ class _Run:
             await self._keep(Fetched(visit, capture, hosts))
         finally:
             self._queue.unkept -= 1
-            self._queue.nudge()
+            trip.let_go()
 
     async def _rules(self, target: Target, trip: Trip) -> Rules | Verdict:
         return await self._permissions.rules(target, trip, self._queue)

@@ -20,6 +20,8 @@ from scraper.model import Visit
 _LOOK_AHEAD = 10_000
 # So many visits may be under way at once, most of them waiting. A bound for memory; no visit blocks another by it.
 _MOST_UNDER_WAY = 1_000
+# Nor does one begin while the answers of those under way (hops, tries) and not kept yet take more memory than this.
+_MOST_HELD_BYTES = 64 * 1024 * 1024
 
 
 class Stopped(Exception):
@@ -91,6 +93,7 @@ class Queue:
         self.under_way = 0  # visits begun and not ended
         self.unkept = 0  # captures made and not yet kept
         self.unread = 0  # visits read and not begun
+        self.held_bytes = 0  # answers received and not yet kept
 
     # ------------------------------------------------------------ for visits
 
@@ -224,7 +227,7 @@ class Queue:
         self._wake.set()
 
     def _may_begin(self) -> bool:
-        return self.under_way < _MOST_UNDER_WAY
+        return self.under_way < _MOST_UNDER_WAY and self.held_bytes < _MOST_HELD_BYTES
 
     def _has_room(self) -> bool:
         return self.in_flight < self._workers and self.unkept < max(64, 2 * self._workers)

@@ -71,6 +71,7 @@ class Trip:
         self._not_before = 0.0
         self._tries = 0
         self._exchanges: list[Exchange] = []
+        self._held_bytes = 0
         self._at = visit.target
         self.in_flight = False
         self.hosts: dict[str, None] = {}
@@ -223,6 +224,15 @@ class Trip:
         if reply.fault is not None and exchange.truncated is not Truncation.LENGTH:
             self._exchanges = [kept for kept in self._exchanges if kept.truncated is None]
         self._exchanges.append(exchange)
+        held_bytes = sum(len(kept.received) for kept in self._exchanges)
+        self._means.queue.held_bytes += held_bytes - self._held_bytes
+        self._held_bytes = held_bytes
+
+    def let_go(self) -> None:
+        """Its answers are kept, or nobody wants them any more: their memory is free."""
+        self._means.queue.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+        self._means.queue.nudge()
 
     def _headers(self) -> Headers:
         headers = [("User-Agent", self._means.user_agent), ("Accept", _ACCEPT), ("Accept-Encoding", _ACCEPT_ENCODING)]
