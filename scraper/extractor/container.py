@@ -36,10 +36,14 @@ _WIDE_CHARS = re.compile("[\u2e80-\ufaff]")
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """An element and what its text weighs (the walk's notebook; never leaves this module's functions)."""
+    """An element and what its text weighs (the walk's notebook; never leaves this module's functions).
+
+    Its names are judged late, by `_judge`: most elements of a page hold no text that weighs anything.
+    """
 
     node: LexborNode
     tag: str
+    judged: bool = False
     furniture: bool = False  # by its tag or role
     suspect: bool = False  # by its names, or hidden
     related: bool = False
@@ -88,7 +92,7 @@ def choose(tree: LexborHTMLParser) -> Choice | None:
 def _walk(body: LexborNode) -> list[Part]:
     """The block elements in document order; inline elements are only noted as the block they stand in, and whether in
     a link."""
-    root = Part(body, "body")
+    root = Part(body, "body", judged=True)  # the names of <body> speak of the site
     parts = [root]
     blocks: dict[int, tuple[Part, bool]] = {body.mem_id: (root, False)}
     nodes = body.traverse(include_text=True)
@@ -110,7 +114,7 @@ def _walk(body: LexborNode) -> list[Part]:
             if tag in _INLINE:
                 blocks[node.mem_id] = (around[0], True) if tag == "a" else around
             else:
-                part = _part(node, tag)
+                part = Part(node, tag)
                 around[0].children.append(part)
                 parts.append(part)
                 blocks[node.mem_id] = part, around[1]
@@ -119,16 +123,19 @@ def _walk(body: LexborNode) -> list[Part]:
     return parts
 
 
-def _part(node: LexborNode, tag: str) -> Part:
-    part = Part(node, tag, tag in marks.FURNITURE_TAGS)
-    attributes = node.attributes
+def _judge(part: Part) -> None:
+    """Note what tag, role and names say of the element."""
+    if part.judged:
+        return
+    part.judged = True
+    part.furniture = part.tag in marks.FURNITURE_TAGS
+    attributes = part.node.attributes
     if attributes:
         said = marks.marked(attributes.get("class") or "", attributes.get("id") or "")
         part.related = said.related
-        part.suspect = (said.furniture and tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
+        part.suspect = (said.furniture and part.tag not in _TEXT_TAGS) or marks.is_hidden(attributes)
         part.furniture = part.furniture or attributes.get("role") in marks.FURNITURE_ROLES
         part.body_name = said.body or attributes.get("itemprop") == "articleBody"
-    return part
 
 
 def _add_text(block: Part, text: str, linked: bool) -> None:
@@ -152,6 +159,9 @@ def _weigh(parts: list[Part], by_names: bool) -> None:
     most = _FURNITURE_SHARE * parts[0].total
     for part in reversed(parts):
         part.weight = part.own_weight
+        if part.total <= 0:
+            continue
+        _judge(part)
         for child in part.children:
             part.weight += child.weight
         if (part.furniture or (by_names and part.suspect)) and part.total < most:
@@ -204,6 +214,7 @@ def _prune(chosen: Part) -> None:
     doomed: list[Part] = []
     inside = list(chosen.children)
     for part in inside:
+        _judge(part)
         if (part.furniture or part.suspect) and not part.related and part.total < _PRUNED_SHARE * chosen.total:
             doomed.append(part)
         else:

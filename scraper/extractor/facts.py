@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _MOST = 40  # nodes of a kind that are looked at
 _LONGEST = 600  # letters of a visible field
 
-_BYLINES = (
-    '[class*="byline" i], [rel~="author"], [itemprop~="author"], [class*="author" i], [data-testid*="byline" i],'
-    ' [class*="autor" i], [class*="auteur" i], [class*="writer" i]'
-)
-_DATES = (
-    '[class*="date" i], [class*="publish" i], [class*="timestamp" i], [class*="posted" i], [class*="time" i],'
-    ' [id*="date" i], [class*="datum" i], [class*="fecha" i]'
-)
-_SUBTITLES = (
-    '[itemprop~="alternativeHeadline"], [class*="subtitle" i], [class*="subhead" i], [class*="standfirst" i],'
-    ' [class*="dek" i], [class*="sub-title" i], [class*="article__excerpt" i], [class*="sapo" i], [class*="vorspann" i]'
-)
+# What class names (and ids) hold when they name such a field, in any case.
+_BYLINE = re.compile("byline|author|autor|auteur|writer")
+_DATE = re.compile("date|publish|time|posted|datum|fecha")
+_SUBTITLE = re.compile("subtitle|subhead|standfirst|dek|sub-title|article__excerpt|sapo|vorspann")
+_FIGURE = re.compile("wp-caption|image-caption")
+_ANY = re.compile("|".join(one.pattern for one in (_BYLINE, _DATE, _SUBTITLE, _FIGURE)))
 _CREDITS = (
     '[class*="credit" i], [class*="copyright" i], [class*="source" i], [class*="photographer" i], [itemprop~="author"],'
     ' [itemprop~="copyrightHolder"], small, cite, em, i, span'
@@ -60,16 +57,102 @@ class PageFacts:
     text_start: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Which fields a class value names."""
+
+    byline: bool = False
+    date: bool = False
+    subtitle: bool = False
+    figure: bool = False
+
+
+_NOTHING = _Named()
+
+
+@dataclass(slots=True)
+class _Nodes:
+    """The nodes that may show a field, each kind in document order (the notebook of one pass)."""
+
+    headlines: list[LexborNode] = field(default_factory=list)
+    subtitles: list[LexborNode] = field(default_factory=list)
+    bylines: list[LexborNode] = field(default_factory=list)
+    times: list[LexborNode] = field(default_factory=list)
+    dates: list[LexborNode] = field(default_factory=list)
+    figures: list[LexborNode] = field(default_factory=list)
+    tags: list[LexborNode] = field(default_factory=list)
+
+
 def read(tree: LexborHTMLParser) -> PageFacts:
     """Collect the visible fields of the page."""
+    nodes = _gathered(tree)
     return PageFacts(
-        headlines=tuple(text for node in tree.css("h1")[:_MOST] if (text := text_of(node))),
-        subtitles=tuple(text for node in tree.css(_SUBTITLES)[:10] if 20 <= len(text := text_of(node)) <= _LONGEST),
-        bylines=tuple(_bylines(tree)),
-        times=tuple(_time(node) for node in tree.css("time")[:_MOST]),
-        dates=tuple(_dates(tree)),
-        figures=tuple(_figures(tree)),
-        tags=tuple(text for node in tree.css('a[rel~="tag"]')[:_MOST] if (text := text_of(node))),
+        headlines=tuple(text for node in nodes.headlines[:_MOST] if (text := text_of(node))),
+        subtitles=tuple(text for node in nodes.subtitles[:10] if 20 <= len(text := text_of(node)) <= _LONGEST),
+        bylines=tuple(_bylines(nodes.bylines[:_MOST])),
+        times=tuple(_time(node) for node in nodes.times[:_MOST]),
+        dates=tuple(_dates(nodes.dates[:_MOST])),
+        figures=tuple(_figures(nodes.figures[:12])),
+        tags=tuple(text for node in nodes.tags[:_MOST] if (text := text_of(node))),
+    )
+
+
+def _gathered(tree: LexborHTMLParser) -> _Nodes:
+    """One pass for all fields: a CSS selection for each of them costs three times as much."""
+    nodes = _Nodes()
+    if tree.root is None:
+        return nodes
+    for node in tree.root.traverse():
+        if not node.is_element_node:
+            continue
+        tag = node.tag
+        if tag == "h1":
+            nodes.headlines.append(node)
+        elif tag == "time":
+            nodes.times.append(node)
+        attributes = node.attributes
+        if attributes:
+            _sort_in(nodes, node, tag or "", attributes)
+        elif tag == "figure":
+            nodes.figures.append(node)
+    return nodes
+
+
+def _sort_in(nodes: _Nodes, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
+    get = attributes.get
+    named = _named(get("class") or "")
+    rel, itemprop = get("rel"), get("itemprop")
+    if (
+        named.byline
+        or _has(rel, "author")
+        or _has(itemprop, "author")
+        or "byline" in (get("data-testid") or "").lower()
+    ):
+        nodes.bylines.append(node)
+    if named.date or "date" in (get("id") or "").lower():
+        nodes.dates.append(node)
+    if named.subtitle or _has(itemprop, "alternativeHeadline"):
+        nodes.subtitles.append(node)
+    if named.figure or tag == "figure":
+        nodes.figures.append(node)
+    if tag == "a" and _has(rel, "tag"):
+        nodes.tags.append(node)
+
+
+def _has(value: str | None, word: str) -> bool:
+    return value is not None and word in value.split()
+
+
+@lru_cache(maxsize=4096)
+def _named(class_value: str) -> _Named:
+    said = class_value.lower()
+    if not _ANY.search(said):
+        return _NOTHING
+    return _Named(
+        byline=bool(_BYLINE.search(said)),
+        date=bool(_DATE.search(said)),
+        subtitle=bool(_SUBTITLE.search(said)),
+        figure=bool(_FIGURE.search(class_value)),
     )
 
 
@@ -78,9 +161,9 @@ def text_of(node: LexborNode) -> str:
     return " ".join(node.text(deep=True).split())
 
 
-def _bylines(tree: LexborHTMLParser) -> list[Shown]:
+def _bylines(nodes: Iterable[LexborNode]) -> list[Shown]:
     found = []
-    for node in tree.css(_BYLINES)[:_MOST]:
+    for node in nodes:
         if node.tag in ("meta", "link", "img", "script", "body", "html"):
             continue
         text = text_of(node)
@@ -125,9 +208,9 @@ def _time(node: LexborNode) -> Shown:
     return Shown(text, attributes.get("datetime") or attributes.get("content") or "", around)
 
 
-def _dates(tree: LexborHTMLParser) -> list[Shown]:
+def _dates(nodes: Iterable[LexborNode]) -> list[Shown]:
     found = []
-    for node in tree.css(_DATES)[:_MOST]:
+    for node in nodes:
         text = text_of(node)
         if 6 <= len(text) <= 120 and any(map(str.isdigit, text)):
             attributes = node.attributes
@@ -135,9 +218,9 @@ def _dates(tree: LexborHTMLParser) -> list[Shown]:
     return found
 
 
-def _figures(tree: LexborHTMLParser) -> list[Figure]:
+def _figures(nodes: Iterable[LexborNode]) -> list[Figure]:
     found = []
-    for node in tree.css("figure, [class*='wp-caption'], [class*='image-caption']")[:12]:
+    for node in nodes:
         image = node.css_first("img")
         caption_node = node.css_first("figcaption") or node.css_first('[class*="caption" i]')
         if image is None and caption_node is None:

@@ -32,7 +32,9 @@ _FLAT = frozenset(
     }
 )
 _TAG = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9:-]{0,30})")
-_SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
+# Spelt out: with IGNORECASE the search could not jump from one `<` to the next.
+_SCRIPT = re.compile(r"<[sS][cC][rR][iI][pP][tT]\b")
+_SCRIPT_END = re.compile(r"</[sS][cC][rR][iI][pP][tT]\b")
 _HTML_SIGN = re.compile(
     r"<(?:!doctype|html|head|body|title|meta|script|link|div|p|h[1-6]|article|table|a|br|span|!--)\b", re.I
 )
@@ -77,18 +79,18 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
     """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
     if text.count("<") > limits.max_tags:
         return f"more than {limits.max_tags:,} tags"
-    if _deepest(_without_scripts(text)) > limits.max_depth:
+    if _deeper(_without_scripts(text), limits.max_depth):
         return f"nested deeper than {limits.max_depth} levels"
     return None
 
 
-def _deepest(text: str) -> int:
-    """The deepest nesting, where an end tag without its start does not count."""
-    steps = map(_step, _TAG.findall(text))
-    levels = list(accumulate(steps, initial=0))
-    floors = accumulate(levels, min)
-    deepest: int = max(map(sub, levels, floors))
-    return deepest
+def _deeper(text: str, most: int) -> bool:
+    """Is anything nested deeper than that, where an end tag without its start does not count?"""
+    levels = list(accumulate(map(_step, _TAG.findall(text)), initial=0))
+    if max(levels) - min(levels) <= most:
+        return False  # as nearly every page; below is the exact reckoning
+    deepest: int = max(map(sub, levels, accumulate(levels, min)))
+    return deepest > most
 
 
 @lru_cache(maxsize=1024)
@@ -105,9 +107,7 @@ def _without_scripts(text: str) -> str:
         if start.start() < at:
             continue
         kept.append(text[at : start.start()])
-        end = text.find("</script", start.end())
-        if end < 0:
-            end = text.find("</SCRIPT", start.end())
-        at = end if end >= 0 else len(text)
+        end = _SCRIPT_END.search(text, start.end())
+        at = end.start() if end else len(text)
     kept.append(text[at:])
     return "".join(kept)
