@@ -49,9 +49,24 @@ def test_a_page_sent_as_plain_text_is_read():
         ("<b>" * 1_000_000 + FIRST, "more than 300,000 tags"),
         ("<p>x" * 2_000_000, "more than 300,000 tags"),
         ("</div>" * 60_000 + "<div>" * 60_000, "nested deeper than 512 levels"),
+        ("<div><!-- </div> -->" * 60_000 + FIRST, "nested deeper than 512 levels"),
+        ("<div title='</div>'>" * 60_000 + FIRST, "nested deeper than 512 levels"),
+        ("<div><style></div></style>" * 60_000 + FIRST, "nested deeper than 512 levels"),
+        ("<script></Script>" + "<div>" * 60_000 + FIRST, "nested deeper than 512 levels"),
         ("<i>" + "x" * 11 * 1024 * 1024, "larger than 10,485,760 bytes"),
     ],
-    ids=["deep", "unclosed", "very unclosed", "many", "closed first", "large"],
+    ids=[
+        "deep",
+        "unclosed",
+        "very unclosed",
+        "many",
+        "closed first",
+        "in comments",
+        "in values",
+        "in styles",
+        "after Script",
+        "large",
+    ],
 )
 def test_a_bomb_is_skipped_before_any_parser_sees_it(page, reason):
     start = time.process_time()

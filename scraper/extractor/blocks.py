@@ -240,11 +240,12 @@ def fold(text: str) -> str:
 
 
 def _flush(reader: _Reader) -> None:
-    text = fold("".join(reader.run))
+    raw = "".join(reader.run)
     links, linked, strong = tuple(reader.run_links), reader.run_linked, reader.run_strong
     reader.run, reader.run_links, reader.run_linked, reader.run_strong = [], [], 0, 0
-    if not text:
+    if not raw or raw.isspace():
         return
+    text = fold(raw)
     if reader.href:
         links, linked = (Link(" ".join(text.split()), reader.href),), len(text)
     paragraphs = _paragraphs(text)

@@ -32,9 +32,17 @@ _FLAT = frozenset(
     }
 )
 _TAG = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9:-]{0,30})")
-# Spelt out: with IGNORECASE the search could not jump from one `<` to the next.
-_SCRIPT = re.compile(r"<[sS][cC][rR][iI][pP][tT]\b")
-_SCRIPT_END = re.compile(r"</[sS][cC][rR][iI][pP][tT]\b")
+# The same where it counts, as the HTML standard's tokenizer has it (13.2.5): no mark-up in comments, in attribute
+# values, in scripts, styles and the like. Every branch can end with the text, hence nothing is scanned twice.
+_STRICT_TAG = re.compile(
+    r"""<!--(?:-?>|.*?(?:--!?>|\Z))
+    |<(script|style|textarea|title|xmp|iframe|noembed|noframes)\b.*?(?:</\1\b|\Z)
+    |<(/?[a-z][^\s/>]{0,30})[^\s/>]*+
+     (?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?)?+)*+
+     (?:>|\Z)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_FEW_TAGS = 10_000  # whatever end tags these hide in comments: the parser is done with it in a moment
 _HTML_SIGN = re.compile(
     r"<(?:!doctype|html|head|body|title|meta|script|link|div|p|h[1-6]|article|table|a|br|span|!--)\b", re.I
 )
@@ -79,14 +87,17 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
     """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
     if text.count("<") > limits.max_tags:
         return f"more than {limits.max_tags:,} tags"
-    if _deeper(_without_scripts(text), limits.max_depth):
-        return f"nested deeper than {limits.max_depth} levels"
+    tags = _TAG.findall(text)
+    if _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS:
+        strict = [tag for _, tag in _STRICT_TAG.findall(text) if tag]
+        if _deeper(strict, limits.max_depth):
+            return f"nested deeper than {limits.max_depth} levels"
     return None
 
 
-def _deeper(text: str, most: int) -> bool:
+def _deeper(tags: list[str], most: int) -> bool:
     """Is anything nested deeper than that, where an end tag without its start does not count?"""
-    levels = list(accumulate(map(_step, _TAG.findall(text)), initial=0))
+    levels = list(accumulate(map(_step, tags), initial=0))
     if max(levels) - min(levels) <= most:
         return False  # as nearly every page; below is the exact reckoning
     deepest: int = max(map(sub, levels, accumulate(levels, min)))
@@ -97,17 +108,3 @@ def _deeper(text: str, most: int) -> bool:
 def _step(tag: str) -> int:
     name = tag.lstrip("/").lower()
     return 0 if name in _FLAT else -1 if tag.startswith("/") else 1
-
-
-def _without_scripts(text: str) -> str:
-    """Mark-up in the strings of scripts opens nothing."""
-    kept = []
-    at = 0
-    for start in _SCRIPT.finditer(text):
-        if start.start() < at:
-            continue
-        kept.append(text[at : start.start()])
-        end = _SCRIPT_END.search(text, start.end())
-        at = end.start() if end else len(text)
-    kept.append(text[at:])
-    return "".join(kept)
