@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 __all__ = ["extract"]
 __version__ = "0.1.0"
-PRODUCT = "scraper"  # the token which robots.txt files know us by
 
 
 def __getattr__(name: str) -> Any:

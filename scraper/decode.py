@@ -5,11 +5,14 @@ BeautifulSoup is never given bytes: its guess depends on which detector happens 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import cchardet
 from w3lib import encoding as w3
 
+# The Encoding Standard knows no DOS code page but 866: no page is written in another, whatever a detector says.
+_DOS = re.compile(r"(?i)(?:cp|ibm)-?(?!866)[478]\d\d$")
 _SAMPLE_BYTES = 256 * 1024
 _FALLBACK = "cp1252"  # windows-1252: what browsers take when nothing is known
 
@@ -57,7 +60,7 @@ def _wide_without_bom(body: bytes) -> str | None:
 def _undeclared_rule(body: bytes) -> str:
     if _is_utf8(body):
         return "utf-8"
-    return "detector" if _detect(body) else "fallback"
+    return "fallback" if _detect(body) == _FALLBACK else "detector"
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -68,12 +71,14 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _detect(body: bytes) -> str | None:
+def _detect(body: bytes) -> str:
     if _is_utf8(body):
         return "utf-8"
     found = cchardet.detect(body[:_SAMPLE_BYTES])["encoding"]
     encoding = w3.resolve_encoding(found) if found else None
-    return _FALLBACK if encoding and _reads_alike(body, encoding) else encoding
+    if encoding is None or _DOS.match(encoding) or _reads_alike(body, encoding):
+        return _FALLBACK
+    return encoding
 
 
 def _reads_alike(body: bytes, encoding: str) -> bool:

@@ -150,8 +150,7 @@ def load(path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] =
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such settings file; name one with --config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SCHEMES = frozenset(DEFAULT_PORTS)
+LONGEST_URL = 16_384  # characters; servers take half of it, and logs should stay readable
 
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
 _USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:)?[/\\]{2})[^\s/\\?#<>\"]*@")
@@ -49,6 +50,8 @@ def target(url: str, base: str | None = None) -> Target:
 
     Raises `NotATarget` for other schemes than http and https and for what no browser would resolve.
     """
+    if len(url) > LONGEST_URL:
+        raise NotATarget("malformed", f"{bare(url[:200])}… ({len(url)} characters)")
     full = _href(url, base)
     scheme, _, rest = full.partition(":")
     if scheme not in SCHEMES:

@@ -79,11 +79,15 @@ def test_a_damaged_original_does_not_stop_rebuild_or_later_runs(cli: Cli) -> Non
     data = bytearray(warc.read_bytes())
     data[rows[0]["offset"] + 40] ^= 255
     warc.write_bytes(data)
-    assert cli.run("rebuild").returncode == 0
+    ended = cli.run("rebuild")
+    assert ended.returncode == 5
+    assert f"offset {rows[0]['offset']}" in ended.stderr
     third = page(cli, "/c", "New")
     cli.citing(first, second, third)
     assert cli.run("run").returncode == 0
-    assert cli.ledger()[third] == "captured"
+    assert cli.ledger() == dict.fromkeys((first, second, third), "captured")
+    assert cli.site.paths() == ["/a", "/b", "/a", "/b", "/c"]
+    assert all("# " in cli.run("show", url).stdout for url in (first, second, third))
 
 
 def test_a_coding_that_cannot_be_read_is_said(cli: Cli) -> None:
@@ -246,7 +250,7 @@ def test_an_older_state_put_back_is_named_by_check_and_mended_by_a_run(cli: Cli)
 
 def test_rebuild_refuses_a_folder_that_is_not_there(cli: Cli) -> None:
     ended = cli.run("rebuild")
-    assert ended.returncode == 5
+    assert ended.returncode == 2
     assert "there is no archive here" in ended.stderr
     assert not cli.archive.exists()
 
@@ -268,3 +272,61 @@ def test_the_list_of_pages_holds_each_page_once_after_a_kill_and_after_rebuild(c
     assert listed() == urls
     assert cli.run("rebuild").returncode == 0
     assert listed() == urls
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_job(cli: Cli) -> None:
+    urls = [page(cli, "/a"), page(cli, "/b"), cli.site.url("/gone")]
+    cli.citing(*urls)
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(cli.command("run", "--verbose"), stderr=full, timeout=60, cwd=cli.folder)
+    assert ended.returncode == 3
+    assert list(cli.ledger().values()) == ["captured", "captured", "dead(404)"]
+
+
+def test_closed_streams_are_no_bug(cli: Cli) -> None:
+    cli.citing(page(cli, "/a"))
+    quoted = " ".join(f"'{part}'" for part in cli.command("run"))
+    assert subprocess.run(["sh", "-c", f"exec {quoted} 2>&-"], timeout=60, cwd=cli.folder).returncode == 0
+    quoted = " ".join(f"'{part}'" for part in cli.command("status"))
+    ended = subprocess.run(["sh", "-c", f"exec {quoted} >&-"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 74
+    assert "Traceback" not in ended.stderr
+    quoted = " ".join(f"'{part}'" for part in cli.command("urls", "-"))
+    ended = subprocess.run(["sh", "-c", f"exec {quoted} <&-"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "standard input is closed" in ended.stderr
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(cli: Cli) -> None:
+    url = page(cli, "/a")
+    cli.citing(url)
+    os.mkfifo(cli.folder / "documents" / "pipe.txt")
+    assert cli.run("run").returncode == 0
+    assert cli.ledger() == {url: "captured"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["urls", ""], "an empty name is no document"),
+        (["urls", "~nosuchuser/x"], "cannot be looked up"),
+        (["urls", "a" * 300], "cannot be looked up"),
+        (["status", "--archive", ""], "has no name"),
+        (["status", "--archive", "~nosuchuser/x"], "home directory"),
+        (["status", "--archive", "nowhere"], "there is no archive here"),
+        (["run", "http://bob:s3cret@example.org/x"], "to archive a URL, use `scraper fetch`"),
+    ],
+)
+def test_a_name_behind_which_there_is_nothing_ends_with_2(cli: Cli, arguments: list[str], words: str) -> None:
+    ended = cli.run(*arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "s3cret" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_url_of_absurd_length_is_listed_and_never_fetched(cli: Cli) -> None:
+    cli.document(f"Original url: <http://site.test/{'x' * 20_000}>\n")
+    assert cli.run("run").returncode == 0
+    assert list(cli.ledger().values()) == ["excluded(malformed)"]
+    assert cli.site.log == []

@@ -43,7 +43,8 @@ def _run() -> int:
         with cli.make_context("scraper", sys.argv[1:]) as context:
             code = int(cli.invoke(context) or 0)
         with writing_results():
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         return code
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -66,4 +67,5 @@ def _run() -> int:
 
 def _drop_output() -> None:
     # What is still buffered must not make Python complain at its exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None and not sys.stdout.closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @common_options
 def urls(documents: tuple[str, ...], common: Common) -> int:
     """List every URL of documents: line, role, normal form, and whether it would be fetched."""
-    from scraper import pipeline
+    from scraper import pipeline, printable
     from scraper.urls import surt
 
     listing = pipeline.list_urls(documents, common.settings())
@@ -26,7 +26,7 @@ def urls(documents: tuple[str, ...], common: Common) -> int:
             common.console.record({**item, "surt": surt(item["target"]) if item["target"] else None})
         else:
             mark = "fetch" if item["fetch"] else f"excluded({item['excluded']})"
-            place = f"{item['document']}:{item['line']}"
+            place = printable.line(f"{item['document']}:{item['line']}")
             common.console.result(f"{mark:<20} {item['role']:<9} {place}  {item['target'] or item['url']}")
     for sentence in listing.troubles:
         common.console.error(sentence)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -22,8 +23,16 @@ def writing_results() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except OSError as error:
-        raise OutputUnwritable(f"standard output cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise OutputUnwritable(f"standard output cannot be written: {reason}") from error
+
+
+def _closed() -> TextIO:
+    """A stream for a descriptor that the caller closed: it takes nothing."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    stream.close()
+    return stream
 
 
 class Level(IntEnum):
@@ -39,13 +48,13 @@ class Console:
     """Log lines for people on a terminal, JSON lines elsewhere; quiet on success when nobody looks."""
 
     level: Level = Level.NORMAL
-    out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
+    out: TextIO = field(default_factory=lambda: sys.stdout or _closed())
+    err: TextIO = field(default_factory=lambda: sys.stderr or _closed())
     bar: Progress | None = None
 
     @property
     def is_terminal(self) -> bool:
-        return self.err.isatty()
+        return not self.err.closed and self.err.isatty()
 
     @property
     def wants_progress(self) -> bool:
@@ -92,13 +101,13 @@ class Console:
             self._say(printable.line(prefix + sentence))
             return
         time_stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._write(
-            self.err, json.dumps({"time": time_stamp, "level": level, "message": sentence, **fields}, default=str)
-        )
+        self._say(json.dumps({"time": time_stamp, "level": level, "message": sentence, **fields}, default=str))
 
     def _say(self, text: str) -> None:
-        self._write(self.err, text)
-        self.err.flush()
+        # A log that is full, closed or not listened to any more must not stop the work.
+        with suppress(OSError, ValueError):
+            self._write(self.err, text)
+            self.err.flush()
 
     @staticmethod
     def _write(stream: TextIO, text: str) -> None:
@@ -113,13 +122,14 @@ class Progress:
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
         self._console = console
         self._bar = RichProgress(
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
             console=RichConsole(file=console.err, markup=False, highlight=False),
             transient=True,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scraper.cli.console import Console, Level
+from scraper.errors import UsageError
 
 if TYPE_CHECKING:
     from scraper.settings import Settings
@@ -34,7 +35,14 @@ class Common:
 
     def root(self, settings: Settings) -> Path:
         """The archive's folder."""
-        return Path(self.archive or settings.archive).expanduser()
+        named = settings.archive if self.archive is None else self.archive
+        try:
+            path = Path(named).expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"{named}: {error}; name the archive's folder with --archive") from error
+        if not named:
+            raise UsageError("the archive's folder has no name; name one with --archive")
+        return path
 
 
 def common_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -139,7 +139,8 @@ def _say_summary(console: Console, summary: Summary, common: Common) -> None:
     counts = {str(state): count for state, count in summary.tally.by_state.items()}
     if common.as_json:
         console.record({"due": summary.due, "visits": summary.tally.visits, **counts})
-    shown = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing was due"
+    shown = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    shown = shown or ("none" if summary.due else "nothing was due")
     console.info(f"{summary.tally.visits} of {summary.due} due pages visited: {shown}")
 
 

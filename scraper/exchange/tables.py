@@ -101,6 +101,8 @@ def write(table: Iterable[Mapping[str, Any]], form: str, output: str | None) -> 
 
 @contextmanager
 def _opened(output: str | None) -> Iterator[TextIO]:
+    if output is None and sys.stdout is None:
+        raise OutputUnwritable("standard output is closed; name a file with --output")
     target: str | int = output if output is not None else sys.stdout.fileno()
     try:
         # UTF-8, and line ends as they are: csv writes its own.

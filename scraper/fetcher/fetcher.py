@@ -13,7 +13,7 @@ from scraper.fetcher.guard import Guard
 from scraper.fetcher.memory import Memories
 from scraper.fetcher.permission import Permissions
 from scraper.fetcher.queue import Opening, Queue, Stopped, Turn
-from scraper.fetcher.robots import Rules
+from scraper.fetcher.robots import PRODUCT, Rules
 from scraper.fetcher.visit import Means, Trip, Verdict, opening_of
 from scraper.fetcher.wire import Wire
 from scraper.model import Capture, HostMemory, Purpose, Target, Visit
@@ -52,7 +52,7 @@ Keep = Callable[[Fetched], Awaitable[None]]
 
 def user_agent(version: str, contact: str) -> str:
     """An honest User-Agent: name, version, and where a site's keeper can complain."""
-    return f"scraper/{version} (+{contact})" if contact else f"scraper/{version}"
+    return f"{PRODUCT}/{version} (+{contact})" if contact else f"{PRODUCT}/{version}"
 
 
 class Fetcher:

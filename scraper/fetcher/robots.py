@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+PRODUCT = "scraper"  # the token by which robots.txt files may name us
 # RFC 9309, 2.5: at least 500 KiB must be read; the rest of a longer file is not.
 CAP_BYTES = 500 * 1024
 _LINE_CAP = 16 * 1024

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scraper import PRODUCT, citations, urls
+from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.fetcher import politeness, robots
 from scraper.model import HostMemory
@@ -61,7 +61,7 @@ def _delay_seconds(memory: HostMemory | None, settings: Settings) -> float:
     if memory is None:
         return politeness.delay_seconds(settings.fetch, None, 0.0)
     obeyed = settings.fetch.robots == "obey"
-    crawl_delay = robots.parse(memory.robots_body, PRODUCT).crawl_delay_seconds if obeyed else None
+    crawl_delay = robots.parse(memory.robots_body, robots.PRODUCT).crawl_delay_seconds if obeyed else None
     return politeness.delay_seconds(settings.fetch, crawl_delay, memory.response_seconds)
 
 

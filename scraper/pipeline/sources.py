@@ -40,6 +40,8 @@ class Source:
         """The document's bytes. Raises `UsageError` when they cannot be had."""
         try:
             if self.path is None:
+                if sys.stdin is None:
+                    raise UsageError("standard input is closed; name a file, a folder or a glob")
                 data = sys.stdin.buffer.read(MAX_BYTES + 1)
             else:
                 with self.path.open("rb") as file:
@@ -67,6 +69,8 @@ def find(named: Sequence[str], suffixes: Collection[str]) -> Sources:
     found: list[Source] = []
     folders: list[str] = []
     for name in named:
+        if not name:
+            raise UsageError("an empty name is no document; name a file, a folder, a glob or - for standard input")
         try:
             path = Path(name).expanduser()
             if path.is_dir():
@@ -74,7 +78,7 @@ def find(named: Sequence[str], suffixes: Collection[str]) -> Sources:
             found += _behind(name, path, suffixes)
         except (OSError, RuntimeError) as error:  # a name too long, a ~user who is not there
             raise UsageError(f"{urls.bare(name)}: cannot be looked up: {error}") from error
-    return Sources(tuple(found), tuple(folders))
+    return Sources(tuple({source.label: source for source in found}.values()), tuple(folders))
 
 
 def _behind(name: str, path: Path, suffixes: Collection[str]) -> Iterator[Source]:
@@ -95,14 +99,20 @@ def label_of(path: Path) -> str:
 
 def _in_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Source]:
     found = 0
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and _has_suffix(name, suffixes):
+            # Not a pipe: whoever reads one waits for its writer.
+            if not name.startswith(".") and _has_suffix(name, suffixes) and Path(parent, name).is_file():
                 found += 1
                 yield Source(Path(parent, name), named=False)
     if not found:
         raise UsageError(f"{folder}: no documents in this folder; known suffixes: {' '.join(sorted(suffixes))}")
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be read must not pass for an empty one."""
+    raise error
 
 
 def _has_suffix(name: str, suffixes: Collection[str]) -> bool:

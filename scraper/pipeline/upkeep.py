@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from scraper import archiver
-from scraper.errors import IntegrityError
+from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
 from scraper.pipeline.run import Run, Stop
 from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages
@@ -20,16 +20,18 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
     """Make index, state and text again from the WARCs; gives the number of visits read.
 
     Documents and citations stay if the state file is sound; a damaged one is set aside, and the documents return with
-    the next run. Around damaged records it goes on with what is whole. One that is stopped is simply done again.
+    the next run. Around damaged records it goes on with what is whole, and tells of them in the end by
+    `IntegrityError`. One that is stopped is simply done again.
     """
     _refuse_nothing(root)
     with archiver.Lock(root):
         _set_aside_if_damaged(root, listener)
     with opened(root, settings, listener) as session:
         count = 0
+        damages: list[str] = []
         session.state.forget_visits()
         for name in archiver.collections(root):
-            archiver.rebuild_index(root, name, on_damage=listener.note)
+            archiver.rebuild_index(root, name, on_damage=damages.append)
             # Damage was told of by the index already.
             for recorded in archiver.recorded(root, name, on_damage=lambda _: None):
                 adopt(session.state, recorded, name)
@@ -40,6 +42,8 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
         session.state.commit()
         asyncio.run(Run(session, listener).only_texts(stop))
         rewrite_pages(root, session.state)
+    if damages:
+        raise IntegrityError("; ".join([*damages, "all else was read; what is lost is due again"]))
     return count
 
 
@@ -59,13 +63,13 @@ def _set_aside_if_damaged(root: Path, listener: Listener) -> None:
 
 def _refuse_nothing(root: Path) -> None:
     if not root.is_dir():
-        raise IntegrityError(f"{root}: there is no archive here; name one with --archive")
+        raise UsageError(f"{root}: there is no archive here; name one with --archive")
 
 
 def check(root: Path) -> Iterator[str]:
     """Every fault of the archive, one sentence each; nothing is changed.
 
-    Raises `IntegrityError` when there is no archive at all.
+    Raises `UsageError` when there is no archive at all.
     """
     _refuse_nothing(root)
     rows: list[tuple[str, Location]] = []

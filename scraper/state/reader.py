@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from scraper.errors import IntegrityError
+from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
 from scraper.state.rows import TargetRow, at, moment, outcome_of
 from scraper.state.schema import check_version, translated
@@ -27,6 +27,8 @@ class StateReader:
     def open_for_reading(cls, root: Path) -> Self:
         """Open without changing anything, on read-only media too. Raises `IntegrityError` when there is none."""
         path = root / FILE_NAME
+        if not root.is_dir():
+            raise UsageError(f"{root}: there is no archive here; name one with --archive")
         if not path.exists():
             raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
         with translated(path):
