@@ -398,8 +398,8 @@ def test_the_seal_tells_of_any_change(tmp_path: Path) -> None:
     data[9] ^= 1  # the operating system in the first gzip header: no record is touched
     path.write_bytes(data)
     assert problems(tmp_path) == [
-        f"{path}: the file is not what it was when it was closed; put the file back from a copy, or move it away and"
-        " run `scraper rebuild`"
+        f"{path}: the file is not what it was when it was closed; put the file back from a copy, or move it and its"
+        " .sha256 away and run `scraper rebuild`: its pages are then fetched again"
     ]
 
 

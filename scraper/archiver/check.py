@@ -16,7 +16,10 @@ from scraper.archiver.records import Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
 
-RESTORE = "put the file back from a copy, or move it away and run `scraper rebuild`"
+RESTORE = (
+    "put the file back from a copy, or move it and its .sha256 away and run `scraper rebuild`: "
+    "its pages are then fetched again"
+)
 REBUILD = "run `scraper rebuild`"
 RECOVER = "the next `scraper run` sets it right"
 
@@ -120,7 +123,7 @@ def _check_seals(layout: Layout) -> Iterator[Problem]:
         except UnicodeDecodeError:
             said = None
         if said is None or said[2] != path.name:
-            yield Problem(seal, None, "the checksum file is damaged", f"make it with `sha256sum {path.name}`")
+            yield Problem(seal, None, "the checksum file is damaged", "delete it and run `scraper rebuild`, which makes it")
             continue
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != said[1]:
