@@ -123,7 +123,8 @@ def _check_seals(layout: Layout) -> Iterator[Problem]:
         except UnicodeDecodeError:
             said = None
         if said is None or said[2] != path.name:
-            yield Problem(seal, None, "the checksum file is damaged", "delete it and run `scraper rebuild`, which makes it")
+            advice = "delete it and run `scraper rebuild`, which makes it"
+            yield Problem(seal, None, "the checksum file is damaged", advice)
             continue
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != said[1]:
