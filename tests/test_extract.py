@@ -241,6 +241,21 @@ def test_rules_of_another_site_are_not_used():
     assert article.title == "A small page"
 
 
+def test_paragraphs_in_a_heading_that_was_never_closed_are_read_as_paragraphs():
+    page = simple(f"<p>{FIRST}</p><h2>After the season<p>{SECOND}</p><p>{THIRD}</p>")
+    assert extract(page, URL).text == f"{FIRST}\n\nAfter the season\n\n{SECOND}\n\n{THIRD}"
+
+
+def test_a_short_heading_may_hold_a_paragraph():
+    body = extract(simple(f"<p>{FIRST}</p><h2><p>After the season</p></h2><p>{SECOND}</p>"), URL).blocks
+    assert body[1] == Block(BlockKind.HEADING, "After the season", level=2)
+
+
+def test_comments_are_no_text():
+    page = simple(f"<p>{FIRST}<!-- not this --></p><!-- nor this --><p>{SECOND}</p>")
+    assert extract(page, URL).text == f"{FIRST}\n\n{SECOND}"
+
+
 def test_an_article_travels_through_a_process_pool(article):
     assert pickle.loads(pickle.dumps(article)) == article
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bs4 import BeautifulSoup
-from bs4.element import Comment, NavigableString, PreformattedString, Tag
+from bs4.element import Tag
 
 from scraper.extractor import marks
 from scraper.model import Block, BlockKind, Link
@@ -30,6 +29,7 @@ _TRUSTED_SHARE = 0.35  # of the text that must be left when furniture by name is
 _BOX_LINKED = 0.6
 _BOXES = frozenset({"div", "section", "ul", "ol", "table", "article", "header"})
 _DEEPEST = 80  # levels of blocks that are told apart: the walk recurses, and Python allows 1,000 frames
+_LONGEST_HEADING = 200  # letters, where paragraphs stand inside
 _LONG_LINE = 100  # letters: single <br> between such lines part paragraphs
 
 
@@ -70,10 +70,8 @@ class _Reader:
     run_strong: int = 0
 
 
-def read(html: str) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
-    """The pieces of a subtree's HTML in order, and the related links found in boxes that are no text."""
-    soup = BeautifulSoup(html, "lxml", multi_valued_attributes=None)
-    top = soup.body or soup
+def read(top: Tag) -> tuple[tuple[Piece, ...], tuple[Link, ...]]:
+    """The pieces of a soup in order, and the related links found in boxes that are no text."""
     sizes = _measured(top)
     reader = _Reader(sizes, sizes[id(top)].text)
     _walk(reader, top)
@@ -94,8 +92,8 @@ def _measured(top: Tag) -> dict[int, _Size]:
         if isinstance(node, Tag):
             sizes[id(node)] = _Size()
             tags.append(node)
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
-            sizes[id(node.parent)].text += len(" ".join(node.split()))
+        else:
+            sizes[id(node.parent)].text += len(" ".join(str(node).split()))
     for tag in reversed(tags[1:]):
         size, above = sizes[id(tag)], sizes[id(tag.parent)]
         if tag.name == "a":
@@ -111,7 +109,7 @@ def _walk(reader: _Reader, parent: Tag) -> None:
     for child in parent.children:
         if isinstance(child, Tag):
             _element(reader, child)
-        elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString | Comment):
+        else:
             reader.run.append(str(child).replace("\n", " "))
 
 
@@ -183,7 +181,7 @@ def _inline_text(tag: Tag) -> Iterator[str]:
         if isinstance(node, Tag):
             if node.name == "br":
                 yield "\n"
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString | Comment):
+        else:
             yield str(node).replace("\n", " ")
 
 
@@ -277,6 +275,9 @@ def _add(reader: _Reader, tag: Tag, kind: BlockKind, level: int = 0) -> None:
     if not texts:
         return
     text = " ".join(texts) if kind is BlockKind.HEADING else "\n".join(texts)
+    if kind is BlockKind.HEADING and reader.sizes[id(tag)].blocks and len(text) > _LONGEST_HEADING:
+        reader.pieces.extend(inner.pieces)  # a heading that was never closed, or paragraphs in its dress
+        return
     links = tuple(link for piece in inner.pieces for link in piece.links)
     linked = sum(piece.linked for piece in inner.pieces)
     href = links[-1].href if kind is BlockKind.EMBED and links else None

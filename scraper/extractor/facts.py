@@ -17,6 +17,7 @@ _BYLINE = re.compile("byline|author|autor|auteur|writer")
 _DATE = re.compile("date|publish|time|posted|datum|fecha")
 _SUBTITLE = re.compile("subtitle|subhead|standfirst|dek|sub-title|article__excerpt|sapo|vorspann")
 _FIGURE = re.compile("wp-caption|image-caption")
+_ASKED = frozenset({"id", "rel", "itemprop", "data-testid"})  # other attributes that can name a field
 _ANY = re.compile("|".join(one.pattern for one in (_BYLINE, _DATE, _SUBTITLE, _FIGURE)))
 _CREDITS = (
     '[class*="credit" i], [class*="copyright" i], [class*="source" i], [class*="photographer" i], [itemprop~="author"],'
@@ -121,6 +122,8 @@ def _gathered(tree: LexborHTMLParser) -> _Nodes:
 def _sort_in(nodes: _Nodes, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
     get = attributes.get
     named = _named(get("class") or "")
+    if named is _NOTHING and tag != "figure" and _ASKED.isdisjoint(attributes):
+        return
     rel, itemprop = get("rel"), get("itemprop")
     if (
         named.byline

@@ -85,7 +85,7 @@ def not_html(body: bytes, content_type: str | None) -> str | None:
 
 def over_limits(text: str, limits: ParserLimits) -> str | None:
     """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
-    if text.count("<") > limits.max_tags:
+    if len(text) > limits.max_tags and text.count("<") > limits.max_tags:
         return f"more than {limits.max_tags:,} tags"
     tags = _TAG.findall(text)
     if _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS:

@@ -21,6 +21,7 @@ from scraper.extractor import (
     marks,
     people,
     sites,
+    soup,
     structured,
     when,
 )
@@ -66,7 +67,7 @@ def article_of(html: bytes | str, request: Request) -> Article:
         return text
     if why := guard.over_limits(text, request.limits):
         return Article(request.url, skipped=why)
-    tree = LexborHTMLParser(text.replace("\0", ""))
+    tree = LexborHTMLParser(text)
     if request.rules:
         sites.remove(tree, request.rules)
     return _read(tree, request)
@@ -79,10 +80,11 @@ def _text_of(html: bytes | str, request: Request) -> str | Article:
     if not html.strip():
         return Article(url, skipped="empty page")
     if isinstance(html, str):
-        return html
+        return html.replace("\0", "")
     if media_type := guard.not_html(html, request.content_type):
         return Article(url, skipped=f"not HTML: {media_type}")
-    return decode.html(html, request.content_type).text
+    text = decode.html(html, request.content_type).text
+    return text.replace("\0", "") if b"\0" in html else text
 
 
 def _read(tree: LexborHTMLParser, request: Request) -> Article:
@@ -118,15 +120,13 @@ def _tags(data: structured.Structured, shown: facts.PageFacts) -> tuple[tuple[st
 
 
 def _body(tree: LexborHTMLParser, request: Request, draft: _Draft) -> None:
-    selected = sites.body_html(tree, request.rules) if request.rules else None
-    if selected is not None:
-        html, reason = selected, "site rule"
-    else:
+    nodes, reason = sites.body_nodes(tree, request.rules) if request.rules else [], "site rule"
+    if not nodes:
         choice = container.choose(tree)
         if choice is None:
             return
-        html, reason = choice.node.html or "", choice.reason
-    pieces, boxed = blocks.read(html)
+        nodes, reason = [choice.node], choice.reason
+    pieces, boxed = blocks.read(soup.of(nodes))
     kept, related = clean.article_pieces(pieces, draft.values.get("title"))
     draft.values["blocks"] = tuple(_absolute(piece.block, request.url) for piece in kept)
     links = _related([*related, *boxed], request.url)

@@ -34,13 +34,11 @@ def remove(tree: LexborHTMLParser, rules: SiteRules) -> None:
             node.decompose()
 
 
-def body_html(tree: LexborHTMLParser, rules: SiteRules) -> str | None:
-    """The HTML of all nodes that the body rule selects (a nested one once); None without rule or hit."""
+def body_nodes(tree: LexborHTMLParser, rules: SiteRules) -> list[LexborNode]:
+    """The nodes that the body rule selects, without those that stand inside another."""
     nodes = tree.css(rules.body) if rules.body else []
-    if not nodes:
-        return None
     chosen_ids = {node.mem_id for node in nodes}
-    return "".join(node.html or "" for node in nodes if not _inside(node, chosen_ids))
+    return [node for node in nodes if not _inside(node, chosen_ids)]
 
 
 def _inside(node: LexborNode, ids: set[int]) -> bool:
