@@ -101,10 +101,8 @@ def test_a_stop_is_heard_while_a_document_is_waited_for(cli: Cli) -> None:
     running = cli.start("run", "-", stdin=subprocess.PIPE)
     until(lambda: (cli.archive / "state.sqlite3").exists())
     time.sleep(0.3)
-    before = time.monotonic()
     running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=60) == 143
-    assert time.monotonic() - before < 10
+    assert running.wait(timeout=60) == 143  # it would wait for ever
     for stream in (running.stdin, running.stdout, running.stderr):
         assert stream is not None
         stream.close()
