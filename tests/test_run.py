@@ -190,7 +190,7 @@ def test_the_second_signal_ends_at_once(cli: Cli) -> None:
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=60)
     assert running.returncode == 143
-    assert (cli.archive / "state.sqlite3-wal").exists()  # nothing was closed: it did not wait for the grace of the first
+    assert (cli.archive / "state.sqlite3-wal").exists()  # nothing was closed: it did not wait for the first stop
 
 
 @pytest.mark.parametrize("after", [1, 3, 6, 9])
