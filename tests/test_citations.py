@@ -133,7 +133,7 @@ def test_an_address_comes_out_whole_and_exact_from_every_context(url: str, conte
 @given(st.text(max_size=300), st.sampled_from(["a.txt", "a.md", "a.html", "a.csv", "a.lst", "a.url", ""]))
 def test_no_text_makes_the_reader_fail(text: str, name: str):
     with contextlib.suppress(Unreadable):
-        read_document(text.encode("utf-8", "replace"), name)
+        assert all(found.line >= 1 for found in read_document(text.encode("utf-8", "replace"), name).citations)
 
 
 @given(
