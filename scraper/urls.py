@@ -19,7 +19,7 @@ SCHEMES = frozenset(DEFAULT_PORTS)
 LONGEST_URL = 16_384  # characters; servers take half of it, and logs should stay readable
 
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
-_USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:)?[/\\]{2})[^\s/\\?#<>\"]*@")
+_USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:|(?<![^\s\"'(<\[]))[/\\]{2})[^\s/\\?#<>\"]*@")
 # Of one URL alone: all up to the last @ before the path, with or without a scheme; an address of mail stays.
 _ONE_USERINFO = re.compile(r"^(\s*(?!mailto:)(?:[a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?[/\\]*)[^/\\?#]*@")
 _SURT_WWW = re.compile(r"^www\d*\.")
@@ -88,7 +88,7 @@ def without_userinfo(text: str) -> str:
 
 def bare(url: str) -> str:
     """One URL without its userinfo, whatever characters that is made of and however odd the URL is."""
-    return without_userinfo(_ONE_USERINFO.sub(r"\1", url, count=1))
+    return _ONE_USERINFO.sub(r"\1", url, count=1)
 
 
 def host_key(target: Target) -> str:

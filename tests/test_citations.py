@@ -8,7 +8,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from scraper.citations import Unreadable, read_document, selected
@@ -124,6 +124,8 @@ CONTEXTS = (
 )
 
 
+@example("https://example.com//@z", "<{}>")
+@example("https://example.com/a://b@z", "{}.")
 @given(paths, st.sampled_from(CONTEXTS))
 def test_an_address_comes_out_whole_and_exact_from_every_context(url: str, context: str):
     assume(not re.search(r"[,;]h(tt|xx)ps?://|&(amp|lt|gt|quot|apos|nbsp|#)", url))

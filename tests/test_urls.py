@@ -99,3 +99,12 @@ def test_the_registered_domain_follows_the_public_suffix_list() -> None:
 def test_userinfo_is_cut_out_of_running_text() -> None:
     text = "see https://me:secret@example.com/x and mail@example.com"
     assert urls.without_userinfo(text) == "see https://example.com/x and mail@example.com"
+
+
+def test_one_url_loses_its_own_userinfo_and_nothing_else() -> None:
+    assert urls.bare("http://user:sec<ret word@example.com/x@y") == "http://example.com/x@y"
+    assert urls.bare("user:secret@example.com/x") == "user:example.com/x"
+    assert urls.bare("https://example.com//@z") == "https://example.com//@z"
+    assert urls.bare("https://example.com/web/a://b@c/") == "https://example.com/web/a://b@c/"
+    assert urls.bare("mailto:a@example.com") == "mailto:a@example.com"
+    assert urls.without_userinfo("at //me:secret@example.com/x") == "at //example.com/x"

@@ -106,7 +106,7 @@ def _opened(output: str | None) -> Iterator[TextIO]:
     target: str | int = output if output is not None else sys.stdout.fileno()
     try:
         # UTF-8, and line ends as they are: csv writes its own.
-        with open(  # noqa: PTH123
+        with open(
             target, "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=output is not None
         ) as out:
             yield out
