@@ -23,7 +23,7 @@ from scraper.model import ParserLimits, SiteRules
 MIB = 1024 * 1024
 ENVIRONMENT_PREFIX = "SCRAPER_"
 # The first names the file itself; the second asks the tests for their oracles, and may stand in any environment.
-NOT_KEYS = {"SCRAPER_CONFIG", "SCRAPER_TEST_ORACLES"}
+NOT_KEYS = {"SCRAPER_CONFIG", "SCRAPER_TEST_ORACLES", "SCRAPER_TEST_CHROMIUM"}
 
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]

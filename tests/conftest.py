@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Chromium, chromium
 from cli import Cli
 from server import Site
 
@@ -23,3 +24,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def cli(site: Site, tmp_path: Path) -> Cli:
     """The command line in a folder of its own, with the test server's hosts pinned."""
     return Cli(tmp_path, site)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    """Headless Chromium, one for the session; pages get contexts of their own."""
+    with chromium() as started:
+        yield started

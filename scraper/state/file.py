@@ -227,7 +227,8 @@ class StateFile(StateReader):
         cursor = self._run(
             "INSERT OR IGNORE INTO visits (target, href, final_href, started_at, ended_at, captured_at, state, reason,"
             " until, detail, tries, status, mime, collection, warc, visit_offset, visit_length, page_warc, page_offset,"
-            " page_length, entity_sha256, held, text_path) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " page_length, entity_sha256, held, text_path, purpose, of_visit) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             visit_values(row, target),
         )
         visit_id = int(cursor.lastrowid or 0) if cursor.rowcount else 0

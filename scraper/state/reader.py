@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
 from scraper.state.rows import TargetRow, at, moment, outcome_of
-from scraper.state.schema import check_version, translated
+from scraper.state.schema import MIGRATIONS, check_version, migrate, translated
 
 FILE_NAME = "state.sqlite3"
 
@@ -114,9 +115,19 @@ def _reading(path: Path, option: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{option}", uri=True, isolation_level=None)
     try:
         db.execute("BEGIN")
-        if check_version(db, path) == 0:
+        version = check_version(db, path)
+        if version == 0:
             raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
+        return db if version == len(MIGRATIONS) else _brought_up(db, path)
     except BaseException:
         db.close()
         raise
+
+
+def _brought_up(older: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """An older scraper's state in today's schema, in memory: a reader changes nothing on disk."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(older):
+        older.backup(db)
+    migrate(db, path)
     return db

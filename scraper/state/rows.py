@@ -35,6 +35,7 @@ class VisitRow:
     mime: str | None = None
     entity_sha256: str | None = None
     held: Held | None = None
+    of_visit: int | None = None  # of a requisite: the number of its page's visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def visit_values(row: VisitRow, target: int | None) -> tuple[Any, ...]:
         row.entity_sha256,
         held_json(row.held) if row.held else None,
         None if has_text else "",  # "": there is no article to be made
+        row.purpose,
+        row.of_visit,
     )
 
 

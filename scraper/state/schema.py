@@ -107,6 +107,23 @@ MIGRATIONS = (
         robots_schemes TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE visits ADD COLUMN purpose TEXT NOT NULL DEFAULT 'page';  -- page, robots, requisite
+    UPDATE visits SET purpose = 'robots' WHERE target IS NULL;
+    ALTER TABLE visits ADD COLUMN of_visit INTEGER REFERENCES visits;    -- of a requisite: the visit of its page
+    CREATE INDEX visits_of_visit ON visits (of_visit) WHERE of_visit IS NOT NULL;
+    CREATE INDEX visits_by_href ON visits (href);
+    CREATE INDEX visits_by_final_href ON visits (final_href);
+    CREATE INDEX visits_by_time ON visits (captured_at);
+    CREATE TABLE imports (                -- files of other tools, by the sha256 of their bytes as they came
+        sha256 TEXT PRIMARY KEY,
+        warcs TEXT NOT NULL,              -- JSON: the names of the WARCs which came out of it
+        source TEXT NOT NULL,             -- the name of the file as it was given
+        tool TEXT NOT NULL,               -- what its warcinfo or datapackage says made it
+        imported_at TEXT NOT NULL,
+        left_out TEXT NOT NULL            -- JSON: what of it could not be taken, one sentence each
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
