@@ -82,7 +82,7 @@ def executable() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Chromium]:
-    """Start the browser; every name but localhost leads to the trap (its maker's, which it calls by itself, nowhere)."""
+    """Start the browser; every name but localhost leads to the trap, but its maker's, which it calls by itself."""
     trap = Trap()
     path = executable()
     trap.open()
