@@ -200,6 +200,7 @@ class Purpose(StrEnum):
 
     PAGE = "page"
     ROBOTS = "robots"
+    REQUISITE = "requisite"  # what a page needs to be seen: images, style sheets, fonts, icons
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,15 @@ class FetchSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return duration(self.recheck)
 
 
+class CaptureSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is captured with a page so that it can be seen, and what of that one page may take at most."""
+
+    requisites: Literal["page", "none"] = "page"
+    max_requisites: Natural = 100
+    max_requisites_mib: Positive = 20
+    max_requisites_seconds: Limit = 60.0
+
+
 class ArchiveSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How WARC files are written."""
 
@@ -103,6 +112,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sites: str = "sites"
     documents: DocumentSettings = msgspec.field(default_factory=DocumentSettings)
     fetch: FetchSettings = msgspec.field(default_factory=FetchSettings)
+    capture: CaptureSettings = msgspec.field(default_factory=CaptureSettings)
     warc: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     extract: ExtractSettings = msgspec.field(default_factory=ExtractSettings)
 

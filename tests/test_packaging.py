@@ -36,7 +36,7 @@ def dotted(tree: dict[str, object], prefix: str = "") -> list[str]:
 
 def test_the_shipped_settings_set_nothing() -> None:
     shipped = tomllib.loads((CONFIG / "scraper.toml").read_text(encoding="utf-8"))
-    assert shipped == {"documents": {}, "fetch": {}, "warc": {}, "extract": {}}
+    assert shipped == {"documents": {}, "fetch": {}, "capture": {}, "warc": {}, "extract": {}}
 
 
 def test_the_shipped_settings_name_every_key_once_and_no_other() -> None:

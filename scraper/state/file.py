@@ -232,11 +232,7 @@ class StateFile(StateReader):
             visit_values(row, target),
         )
         visit_id = int(cursor.lastrowid or 0) if cursor.rowcount else 0
-        self._run(
-            "INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT (collection, warc) "
-            "DO UPDATE SET end_offset = max(end_offset, excluded.end_offset)",
-            (row.collection, row.visit.warc, row.visit.offset + row.visit.length),
-        )
+        self._mark(row.collection, row.visit)
         if cursor.rowcount and row.held and row.entity_sha256:
             held = held_json(row.held)
             self._run("INSERT OR IGNORE INTO payloads VALUES (?, ?, ?)", (row.collection, row.held.entity_sha256, held))
@@ -265,6 +261,37 @@ class StateFile(StateReader):
         ).fetchone()
         return held_of(row[0]) if row else None
 
+    def held(self, href: str, collection: str) -> Held | None:
+        """The newest good payload of an address that is not a target, for its next visit to revalidate."""
+        row = self._run(
+            "SELECT held FROM visits WHERE href = ? AND collection = ? AND held IS NOT NULL "
+            "AND state IN ('captured', 'unchanged') ORDER BY id DESC LIMIT 1",
+            (href, collection),
+        ).fetchone()
+        return held_of(row[0]) if row else None
+
+    def visit_number(self, collection: str, visit: Location) -> int | None:
+        """The number of the visit which the record at this place ends."""
+        row = self._run(
+            "SELECT id FROM visits WHERE collection = ? AND warc = ? AND visit_offset = ?",
+            (collection, visit.warc, visit.offset),
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def use(self, page: int, requisites: Iterable[int], collection: str, record: Location) -> None:
+        """Note what a page needs that other pages' visits had brought, and the record that says so."""
+        for requisite in requisites:
+            self._run("INSERT OR IGNORE INTO uses VALUES (?, ?)", (page, requisite))
+        self._mark(collection, record)
+
+    def _mark(self, collection: str, record: Location) -> None:
+        """Everything of a WARC up to the end of this record is known."""
+        self._run(
+            "INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT (collection, warc) "
+            "DO UPDATE SET end_offset = max(end_offset, excluded.end_offset)",
+            (collection, record.warc, record.offset + record.length),
+        )
+
     def text_jobs(self) -> list[TextJob]:
         """Committed captures whose text is missing."""
         rows = self._run(
@@ -282,7 +309,7 @@ class StateFile(StateReader):
             "UPDATE targets SET state = 'pending', reason = '', due_at = NULL, failures = 0, visited_at = NULL, "
             "good = NULL"
         )
-        for table in ("visits", "payloads", "segments"):
+        for table in ("uses", "visits", "payloads", "segments"):
             self._run(f"DELETE FROM {table}")
 
     # ------------------------------------------------------------------ hosts

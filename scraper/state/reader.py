@@ -67,6 +67,30 @@ class StateReader:
         """Every visit of a page, oldest first."""
         return map(dict, self.query("SELECT * FROM visits WHERE target IS NOT NULL ORDER BY id"))
 
+    def requisites(self, visit_id: int) -> list[dict[str, Any]]:
+        """The visits of what a page needed to be seen, in the order they were made; failed ones too.
+
+        Those made for it, and those which an earlier page of the same run had brought already. A page that was found
+        unchanged is seen with those of the capture it refers to.
+        """
+        rows = self.query(
+            """
+            WITH page (id) AS (
+                SELECT coalesce((
+                    SELECT max(g.id) FROM visits v JOIN visits g
+                    ON g.target = v.target AND g.id <= v.id AND g.state = 'captured'
+                    WHERE v.id = :visit AND v.state = 'unchanged'
+                ), :visit)
+            )
+            SELECT r.* FROM page JOIN visits r ON r.of_visit = page.id
+            UNION ALL
+            SELECT r.* FROM page JOIN uses u ON u.page = page.id JOIN visits r ON r.id = u.requisite
+            ORDER BY id
+            """,
+            {"visit": visit_id},
+        )
+        return [dict(row) for row in rows]
+
     def locations(self) -> Iterator[tuple[str, Location]]:
         """Every record that a row points at, with its collection."""
         for row in self.query("SELECT * FROM visits"):
@@ -100,7 +124,7 @@ class StateReader:
                 f"{self.path}: the state file is damaged ({found}); `scraper rebuild` makes it again from the WARCs"
             )
 
-    def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
+    def query(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[sqlite3.Row]:
         """Rows of a SELECT by column name, for the reports."""
         with translated(self.path):
             cursor = self._db.cursor()

@@ -115,6 +115,11 @@ MIGRATIONS = (
     CREATE INDEX visits_by_href ON visits (href);
     CREATE INDEX visits_by_final_href ON visits (final_href);
     CREATE INDEX visits_by_time ON visits (captured_at);
+    CREATE TABLE uses (                   -- requisites which an earlier page of the same run had brought already
+        page INTEGER NOT NULL REFERENCES visits,
+        requisite INTEGER NOT NULL REFERENCES visits,
+        PRIMARY KEY (page, requisite)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE imports (                -- files of other tools, by the sha256 of their bytes as they came
         sha256 TEXT PRIMARY KEY,
         warcs TEXT NOT NULL,              -- JSON: the names of the WARCs which came out of it
