@@ -3,17 +3,19 @@
 from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
 from scraper.archiver.history import Recorded, recorded
-from scraper.archiver.index import Index, IndexEntry
-from scraper.archiver.layout import collections
+from scraper.archiver.index import Index, IndexEntry, index_lines
+from scraper.archiver.layout import OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
 from scraper.archiver.text import Page, Pages, Texts
 
 __all__ = [
+    "OPEN_SUFFIX",
     "Collection",
     "Index",
     "IndexEntry",
     "Kept",
+    "Layout",
     "Lock",
     "Page",
     "Pages",
@@ -24,6 +26,7 @@ __all__ = [
     "beyond",
     "check",
     "collections",
+    "index_lines",
     "rebuild_index",
     "recorded",
     "recover",

@@ -173,6 +173,18 @@ def index_path(layout: Layout, warc: str) -> Path:
     return layout.indexes / f"{warc.removesuffix('.gz').removesuffix('.warc')}{SUFFIX}"
 
 
+def index_lines(root: Path, name: str) -> Iterator[bytes]:
+    """Every line of a collection in order, equal ones once: those of WARCs which are still being written included."""
+    layout = Layout(root, name)
+    # As in `Collection.find`: what is unindexed comes first.
+    unindexed = sorted(entry.line() for entry in OpenEntries(layout).entries())
+    last = b""
+    for line in heapq.merge(unindexed, *map(_lines, index_files(layout))):
+        if line != last:
+            yield line
+        last = line
+
+
 # ------------------------------------------------------------------- writing
 
 

@@ -15,6 +15,8 @@ from scraper.errors import ArchiveUnwritable, IntegrityError
 OPEN_SUFFIX = ".open"
 SEAL_SUFFIX = ".sha256"
 WARC_SUFFIX = ".warc.gz"
+PLAIN_SUFFIX = ".warc"
+IMPORTED = "imported"  # the collection of other tools' WARCs, which keep to no rule but the standard's
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Layout:
     @property
     def folder(self) -> Path:
         return self.root / "collections" / self.name
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its WARCs were made by other tools."""
+        return self.name == IMPORTED
 
     @property
     def warcs(self) -> Path:
@@ -45,12 +52,17 @@ class Layout:
         return self.folder / "text"
 
     @property
+    def search(self) -> Path:
+        return self.folder / "search.sqlite3"
+
+    @property
     def quarantine(self) -> Path:
         return self.folder / "quarantine"
 
     def closed_warcs(self) -> list[Path]:
         """The finished WARCs, in order of name."""
-        return sorted(self.warcs.glob(f"*{WARC_SUFFIX}"))
+        found = sorted(self.warcs.glob(f"*{WARC_SUFFIX}"))
+        return sorted([*found, *self.warcs.glob(f"*{PLAIN_SUFFIX}")]) if self.is_foreign else found
 
     def open_warcs(self) -> list[Path]:
         """The WARCs which are being written, or which a crash left behind."""
@@ -59,6 +71,15 @@ class Layout:
     def all_warcs(self) -> list[Path]:
         """Every WARC, in order of name: of one collection, that is the order of writing."""
         return sorted(self.closed_warcs() + self.open_warcs(), key=warc_name)
+
+    def sealed_as(self, name: str) -> str | None:
+        """The sha256 (hex) that a WARC was closed with; None where no checksum tells."""
+        try:
+            said = (self.warcs / (name + SEAL_SUFFIX)).read_bytes()
+        except FileNotFoundError:
+            return None
+        digest = said.split(b" ", 1)[0].decode("ascii", "replace")
+        return digest if len(digest) == 64 else None
 
     def open_warc(self, name: str) -> FileIO:
         """Open a WARC for reading, finished or not; raises `IntegrityError` when there is none."""

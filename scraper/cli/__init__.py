@@ -8,8 +8,9 @@ import sys
 import click
 
 from scraper import __version__
-from scraper.cli.archive import check, export, rebuild, show, status, urls
+from scraper.cli.archive import check, rebuild, show, status, urls
 from scraper.cli.console import Console, writing_results
+from scraper.cli.export import export
 from scraper.cli.visit import demo, fetch, run
 from scraper.errors import OutputUnwritable, ScraperError
 

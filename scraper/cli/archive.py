@@ -156,20 +156,3 @@ def rebuild(common: Common) -> int:
         return 128 + stop.signal_number
     common.console.info(f"{visits} visits read from the WARCs")
     return 0
-
-
-@click.command(short_help="Write one row per capture as JSON Lines or CSV.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="What the rows look like.")
-@click.option("--output", metavar="FILE", help="Where to write (default: standard output).")
-@common_options
-def export(form: str, output: str | None, common: Common) -> int:
-    """Write one row per capture: url, final_url, time, status, outcome, title, ..., text."""
-    from scraper import exchange
-    from scraper.state import StateReader
-
-    root = common.root(common.settings())
-    with StateReader.open_for_reading(root) as state:
-        rows = exchange.rows(state, root)
-        count = exchange.write(rows, form, output)
-    common.console.info(f"{count} captures exported")
-    return 0
