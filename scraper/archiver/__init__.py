@@ -7,11 +7,13 @@ from scraper.archiver.index import Index, IndexEntry, index_lines
 from scraper.archiver.layout import OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
+from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex
 from scraper.archiver.text import Page, Pages, Texts
 
 __all__ = [
     "OPEN_SUFFIX",
     "Collection",
+    "Hit",
     "Index",
     "IndexEntry",
     "Kept",
@@ -22,6 +24,9 @@ __all__ = [
     "Problem",
     "Recorded",
     "Recovery",
+    "Search",
+    "SearchEntry",
+    "SearchIndex",
     "Texts",
     "beyond",
     "check",

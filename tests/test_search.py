@@ -1,0 +1,250 @@
+"""The search index: what a person types finds what was captured, whatever the script, and never fails."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scraper.archiver import Search, SearchEntry, SearchIndex
+from scraper.errors import IntegrityError, UsageError
+
+START = datetime(2019, 9, 9, 12, 0, tzinfo=UTC)
+PAGES = {
+    "https://a.example/moscow": ("The Moscow Times", "Volunteers fought the fires of Siberia for a whole month."),
+    "https://b.example/ru": ("Ёлка в лесу", "Йод и ещё немного: зелёная ёлка стоит в лесу."),
+    "https://c.example/de": ("Straßenbau", "Die Straße über den Fluß ist gesperrt, sagt der Bürgermeister."),
+    "https://d.example/ja": ("東京の朝", "昨日、東京都庁で会議が開かれた。京都では雨。"),
+    "https://e.example/fr": ("L’été", "Les élèves fêtent Noël à l’école d’été."),
+    "https://f.example/th": ("ข่าว", "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย"),
+    "https://g.example/ko": ("뉴스", "서울특별시에서 회의가 열렸다"),
+    "https://h.example/hi": ("समाचार", "हिन्दी में लिखा गया लेख"),
+    "https://i.example/ops": ("Operators", "near and or not: title colon body, stars * and (brackets)"),
+}
+
+
+def entry(url: str, title: str, body: str, at: datetime = START) -> SearchEntry:
+    return SearchEntry(f"text/x/{at:%Y%m%d%H%M%S}-{url}", url, at, title, body)
+
+
+def filled(root: Path, *entries: SearchEntry) -> Path:
+    index = SearchIndex.open(root, "main")
+    for item in entries:
+        index.add(item)
+    index.close()
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return filled(tmp_path, *(entry(url, *texts) for url, texts in PAGES.items()))
+
+
+def found(root: Path, typed: str, **options: int) -> list[str]:
+    with Search.open_for_reading(root, "main") as search:
+        return [hit.url.removeprefix("https://")[:1] for hit in search.find(typed, **options)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("moscow", ["a"]),
+        ("MOSCOW fires", ["a"]),
+        ('"fires of siberia"', ["a"]),
+        ('"siberia of fires"', []),
+        ("sib*", ["a"]),
+        ("siber", []),
+        ("fires -moscow", []),
+        ("елка", ["b"]),
+        ("ЗЕЛЁНАЯ", ["b"]),
+        ("иод", []),
+        ("йод", ["b"]),
+        ("strasse", ["c"]),
+        ("Straße fluss", ["c"]),
+        ("burgermeister", ["c"]),
+        ("東京", ["d"]),
+        ("東京都", ["d"]),
+        ("京都", ["d"]),
+        ("雨", ["d"]),
+        ("会議が開かれた", ["d"]),
+        ("大阪", []),
+        ("eleves ete", ["e"]),
+        ("l'été", ["e"]),
+        ("เมืองหลวง", ["f"]),
+        ("서울", ["g"]),
+        ("हिन्दी", ["h"]),
+        ("title:colon", ["i"]),
+        ("near AND or", ["i"]),
+        ("“title colon”", ["i"]),
+        ('"title colon', ["i"]),
+        ("-moscow", []),
+        ("", []),
+        ("*", []),
+        ('"" - () ^ {} + \0', []),
+    ],
+)
+def test_words_phrases_beginnings_and_exclusions_find_what_a_reader_expects(
+    root: Path, typed: str, expected: list[str]
+) -> None:
+    assert found(root, typed) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.text(alphabet='"*-()^:{}+ aANDORNET\0東ё\ud800', max_size=60))
+def test_nothing_that_can_be_typed_is_an_error(typed: str) -> None:
+    with Search.open_for_reading(SHARED, "main") as search:
+        assert isinstance(search.find(typed), list)
+
+
+SHARED = Path()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global SHARED
+    SHARED = filled(tmp_path_factory.mktemp("shared"), *(entry(url, *texts) for url, texts in PAGES.items()))
+
+
+def test_a_query_of_ten_kilobytes_is_answered_by_its_first_terms(root: Path) -> None:
+    assert found(root, "moscow " * 1500) == ["a"]
+    assert found(root, '"' * 10_000) == []
+    assert found(root, "x" * 10_000) == []
+
+
+def test_a_snippet_shows_the_original_text_with_the_words_marked(root: Path) -> None:
+    with Search.open_for_reading(root, "main") as search:
+        (hit,) = search.find("strasse burgermeister")
+        assert hit.snippet == (
+            ("Die ", False),
+            ("Straße", True),
+            (" über den Fluß ist gesperrt, sagt der ", False),
+            ("Bürgermeister", True),
+            (".", False),
+        )
+        (hit,) = search.find("東京")
+        assert hit.title_parts == (("東京", True), ("の朝", False))
+        assert hit.snippet == (("昨日、", False), ("東京", True), ("都庁で会議が開かれた。京都では雨。", False))
+
+
+def test_a_snippet_of_a_long_text_shows_the_places_where_the_words_are(tmp_path: Path) -> None:
+    body = "begin " * 200 + "the zebra ran " + "middle " * 300 + "the okapi slept " + "end " * 200
+    root = filled(tmp_path, entry("https://z.example/", "Animals", body))
+    with Search.open_for_reading(root, "main") as search:
+        (hit,) = search.find("okapi zebra")
+    assert [text for text, is_marked in hit.snippet if is_marked] == ["zebra", "okapi"]
+    assert sum(len(text) for text, _ in hit.snippet) < 600
+    assert hit.snippet[0] == (" … ", False)
+    assert hit.snippet[-1] == (" … ", False)
+
+
+def test_titles_come_first_then_the_newest(tmp_path: Path) -> None:
+    day = timedelta(days=1)
+    root = filled(
+        tmp_path,
+        entry("https://new.example/", "Other", "storm", START + 3 * day),
+        entry("https://title.example/", "Storm", "wind", START),
+        entry("https://old.example/", "Other", "storm", START - day),
+        entry("https://mid.example/", "Other", "storm", START + day),
+    )
+    assert found(root, "storm") == ["t", "n", "m", "o"]
+    assert found(root, "storm", limit=2) == ["t", "n"]
+    assert found(root, "storm", limit=2, offset=2) == ["m", "o"]
+    assert found(root, "storm -wind") == ["n", "m", "o"]
+
+
+def test_the_captures_of_a_url_are_one_hit_and_an_older_text_is_found_too(tmp_path: Path) -> None:
+    url, day = "https://a.example/", timedelta(days=1)
+    root = filled(
+        tmp_path,
+        entry(url, "News", "the first version", START),
+        entry(url, "News", "the second version", START + day),
+        entry(url, "News", "the second version", START + 2 * day),
+    )
+    with Search.open_for_reading(root, "main") as search:
+        (newest,) = search.find("version")
+        assert (newest.captured_at, newest.captures) == (START + 2 * day, 2)
+        (first,) = search.find("first")
+        assert (first.captured_at, first.captures) == (START, 1)
+        assert search.count() == 3
+
+
+def test_a_capture_that_is_indexed_again_takes_the_place_of_what_it_was(tmp_path: Path) -> None:
+    url = "https://a.example/"
+    root = filled(tmp_path, entry(url, "Old title", "ancient words"))
+    filled(root, entry(url, "New title", "modern words"))
+    assert found(root, "ancient") == []
+    assert found(root, '"old title"') == []
+    assert found(root, "modern") == ["a"]
+    with Search.open_for_reading(root, "main") as search:
+        assert search.count() == 1
+        search.prove_sound()
+
+
+def test_thousands_of_captures_of_one_second_have_their_place(tmp_path: Path) -> None:
+    root = filled(tmp_path, *(entry(f"https://{n}.example/", f"page {n}", "same second") for n in range(1000)))
+    assert found(root, '"page 777"') == ["7"]
+    with Search.open_for_reading(root, "main") as search:
+        assert len(search.find("second", limit=1000)) == 1000
+
+
+def test_a_reader_leaves_no_trace_and_reads_what_cannot_be_written(root: Path) -> None:
+    folder = root / "collections" / "main"
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    folder.chmod(0o555)
+    try:
+        assert found(root, "moscow") == ["a"]
+    finally:
+        folder.chmod(0o755)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert list(before) == ["search.sqlite3"]
+
+
+def test_what_a_killed_writer_left_is_read_and_then_looked_at_again(root: Path) -> None:
+    index = SearchIndex.open(root, "main")
+    index.add(entry("https://k.example/", "Killed", "before the commit"))
+    index.commit()
+    index.add(entry("https://l.example/", "Lost", "after the commit"))
+    index.abandon()
+    assert found(root, "commit") == ["k"]
+    again = SearchIndex.open(root, "main")
+    assert not again.is_settled
+    again.close()
+    again = SearchIndex.open(root, "main")
+    assert again.is_settled
+    again.close()
+
+
+def test_no_index_and_a_damaged_one_are_told_in_a_sentence(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no search index of this collection yet"):
+        Search.open_for_reading(root, "other")
+    file = root / "collections" / "main" / "search.sqlite3"
+    size = file.stat().st_size
+    with file.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(os.urandom(size - 4096))
+    with pytest.raises(IntegrityError, match="makes it again"), Search.open_for_reading(root, "main") as search:
+        search.find("moscow")
+        search.prove_sound()
+    file.write_bytes(b"no database at all" * 100)
+    with pytest.raises(IntegrityError, match="makes it again"):
+        Search.open_for_reading(root, "main")
+
+
+def test_a_damaged_index_or_one_of_another_version_is_made_anew_by_who_writes(root: Path) -> None:
+    file = root / "collections" / "main" / "search.sqlite3"
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA user_version = 999")
+    database.close()
+    with pytest.raises(IntegrityError, match="another version"):
+        Search.open_for_reading(root, "main")
+    filled(root, entry("https://n.example/", "New", "made anew"))
+    assert found(root, "anew") == ["n"]
+    assert found(root, "moscow") == []
+    file.write_bytes(b"rubbish" * 1000)
+    filled(root, entry("https://n.example/", "New", "made anew"))
+    assert found(root, "anew") == ["n"]
