@@ -1,0 +1,31 @@
+"""The slim bar above an archived page: when it was captured, who cites it, and the ways on."""
+
+from __future__ import annotations
+
+from scraper.archiver import IndexEntry
+from scraper.errors import IntegrityError
+from scraper.replay.holdings import Holdings
+from scraper.replay.ui import captures, queries
+from scraper.replay.ui.rendering import environment
+
+TABS = ("page", "text", "fields", "headers", "raw", "changes")
+
+
+def bar(holdings: Holdings, collection: str, entry: IndexEntry, url: str) -> str:
+    """The bar as an HTML fragment in a shadow root of its own, so that the page's styles do not reach it.
+
+    `url` is the archived address that was asked for; `entry` the capture which is shown for it.
+    """
+    where = captures.around(collection, holdings.captures(collection, entry.url), entry)
+    citing, count = _citing(holdings, url)
+    values = {"where": where, "citing": citing, "citing_count": count, "tabs": TABS}
+    return environment().get_template("bar.html").render(values)
+
+
+def _citing(holdings: Holdings, url: str) -> tuple[queries.Citing | None, int]:
+    try:
+        with holdings.state() as state:
+            found, count = queries.citing(state, url, 1) if state else ([], 0)
+    except IntegrityError:
+        return None, 0  # the home page tells of a damaged state; the page as it was is there all the same
+    return (found[0] if found else None), count

@@ -1,0 +1,186 @@
+"""What the pages ask of the state. Every question is answered by an index, or looks at no more rows than it shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scraper.state import StateReader
+
+Row = dict[str, Any]
+
+# A citation is excluded by its document's rules, or stands where its target stands.
+_CITATION = """
+    SELECT c.document, c.number, c.url, c.role, c.line, t.id AS target, t.href,
+           CASE WHEN c.excluded IS NULL THEN t.state ELSE 'excluded' END AS state,
+           CASE WHEN c.excluded IS NULL THEN t.reason ELSE c.excluded END AS reason,
+           t.due_at, t.visited_at,
+           g.collection, g.final_href, g.captured_at, g.title
+    FROM citations c
+    LEFT JOIN targets t ON t.id = c.target
+    LEFT JOIN visits g ON g.id = t.good
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Citing:
+    """A document that cites a page, by the first of its places."""
+
+    digest: str
+    path: str
+    line: int
+
+
+def newest(state: StateReader, limit: int) -> list[Row]:
+    """The newest captures of pages."""
+    rows = state.query(
+        "SELECT collection, href, final_href, captured_at, status, state, title FROM visits "
+        "WHERE purpose = 'page' AND state IN ('captured', 'unchanged') ORDER BY captured_at DESC LIMIT ?",
+        (limit,),
+    )
+    return [dict(row) for row in rows]
+
+
+def document_count(state: StateReader) -> int:
+    """How many places documents lie at."""
+    return int(next(state.query("SELECT count(*) AS n FROM places"))["n"])
+
+
+def documents(state: StateReader, limit: int, offset: int) -> list[Row]:
+    """Documents in the order of their places, each with what its title is said to be."""
+    rows = state.query(
+        "SELECT p.path, d.id, d.digest, d.kind, json_extract(d.facts, '$.title') AS title "
+        "FROM (SELECT path, document FROM places ORDER BY path LIMIT ? OFFSET ?) p "
+        "JOIN documents d ON d.id = p.document ORDER BY p.path",
+        (limit, offset),
+    )
+    return [dict(row) for row in rows]
+
+
+def document(state: StateReader, digest: str) -> Row | None:
+    """One document with its facts and places; None when the state knows none of that digest."""
+    row = next(state.query("SELECT id, digest, kind, charset, facts FROM documents WHERE digest = ?", (digest,)), None)
+    if row is None:
+        return None
+    places = state.query("SELECT path FROM places WHERE document = ? ORDER BY path", (row["id"],))
+    return {**dict(row), "facts": json.loads(row["facts"]), "places": [place["path"] for place in places]}
+
+
+def citations(state: StateReader, document_id: int, limit: int, offset: int = 0) -> list[Row]:
+    """A document's citations in their order, with where each stands and its newest good capture."""
+    rows = state.query(
+        _CITATION + " WHERE c.document = ? ORDER BY c.number LIMIT ? OFFSET ?", (document_id, limit, offset)
+    )
+    return [dict(row) for row in rows]
+
+
+def citation_count(state: StateReader, document_id: int) -> int:
+    """How many URLs a document cites."""
+    return int(next(state.query("SELECT count(*) AS n FROM citations WHERE document = ?", (document_id,)))["n"])
+
+
+def capture_counts(state: StateReader, targets: Iterable[int], limit: int) -> dict[int, int]:
+    """How many captures there are of each target; counting ends at `limit`."""
+    return {
+        target: next(
+            state.query(
+                "SELECT count(*) AS n FROM (SELECT 1 FROM visits WHERE target = ? AND page_offset IS NOT NULL LIMIT ?)",
+                (target, limit),
+            )
+        )["n"]
+        for target in targets
+    }
+
+
+def citing(state: StateReader, url: str, limit: int) -> tuple[list[Citing], int]:
+    """The documents which cite a page, directly or by an address that led to it: the first ones, and how many."""
+    targets = [
+        row["id"]
+        for row in state.query(
+            "SELECT id FROM targets WHERE href = ? UNION SELECT target FROM visits "
+            "WHERE final_href = ? AND purpose = 'page' AND target IS NOT NULL LIMIT 100",
+            (url, url),
+        )
+    ]
+    if not targets:
+        return [], 0
+    marks = ", ".join("?" * len(targets))
+    rows: Sequence[Any] = list(
+        state.query(
+            "SELECT d.digest, min(c.line) AS line, "
+            "coalesce((SELECT min(path) FROM places p WHERE p.document = d.id), '') AS path "
+            f"FROM citations c JOIN documents d ON d.id = c.document WHERE c.target IN ({marks}) "
+            "GROUP BY d.id ORDER BY path LIMIT ?",
+            (*targets, max(limit, 1000)),
+        )
+    )
+    return [Citing(row["digest"], row["path"], row["line"]) for row in rows[:limit]], len(rows)
+
+
+def tries_without_capture(state: StateReader, collection: str, url: str, limit: int) -> list[Row]:
+    """Visits of a URL that came to nothing, newest first: when, and why."""
+    rows = state.query(
+        "SELECT started_at, state, reason, detail, status, tries, href, final_href FROM visits "
+        "WHERE (href = ?1 OR final_href = ?1) AND collection = ?2 AND purpose = 'page' "
+        "AND state NOT IN ('captured', 'unchanged') ORDER BY started_at DESC LIMIT ?3",
+        (url, collection, limit),
+    )
+    return [dict(row) for row in rows]
+
+
+def leads_to(state: StateReader, collection: str, url: str) -> list[Row]:
+    """Where visits of a URL were led to by redirects: address and time of the captures there, newest first."""
+    rows = state.query(
+        "SELECT final_href, captured_at, title FROM visits WHERE href = ? AND final_href <> href AND collection = ? "
+        "AND purpose = 'page' AND state IN ('captured', 'unchanged') ORDER BY started_at DESC LIMIT 50",
+        (url, collection),
+    )
+    return [dict(row) for row in rows]
+
+
+def requisites(state: StateReader, collection: str, url: str, second: str, limit: int) -> list[Row]:
+    """What was fetched so that a page can be seen; `second` is its time, as `2019-09-09T12:03:00`."""
+    rows = state.query(
+        "SELECT r.href, r.final_href, r.captured_at, r.status, r.mime, r.state, r.reason "
+        "FROM visits v JOIN visits r ON r.of_visit = v.id WHERE v.final_href = ? AND v.collection = ? "
+        "AND v.captured_at >= ? AND v.captured_at < ? || '~' AND v.purpose = 'page' ORDER BY r.id LIMIT ?",
+        (url, collection, second, second, limit),
+    )
+    return [dict(row) for row in rows]
+
+
+def by_state(state: StateReader) -> dict[str, int]:
+    """How many citations stand in each state; a document at two places cites twice."""
+    rows = state.query(
+        "SELECT CASE WHEN c.excluded IS NULL THEN t.state ELSE 'excluded' END AS state, "
+        "sum((SELECT count(*) FROM places p WHERE p.document = c.document)) AS n "
+        "FROM citations c LEFT JOIN targets t ON t.id = c.target GROUP BY 1"
+    )
+    return {row["state"]: row["n"] for row in rows if row["n"]}
+
+
+def time_span(state: StateReader) -> tuple[str, str] | None:
+    """When the first and the last visit of a page were; None when there was none."""
+    ends = [
+        next(
+            state.query(f"SELECT captured_at FROM visits WHERE purpose = 'page' ORDER BY captured_at {order} LIMIT 1"),
+            None,
+        )
+        for order in ("ASC", "DESC")
+    ]
+    return (ends[0]["captured_at"], ends[1]["captured_at"]) if ends[0] and ends[1] else None
+
+
+def visit_counts(state: StateReader, start: str, end: str) -> tuple[int, int]:
+    """How many visits of pages between two times (the second one excluded) ended well, and how many did not."""
+    row = next(
+        state.query(
+            "SELECT coalesce(sum(state IN ('captured', 'unchanged')), 0) AS captured, "
+            "coalesce(sum(state IN ('failed', 'dead')), 0) AS failed "
+            "FROM visits WHERE captured_at >= ? AND captured_at < ? AND purpose = 'page'",
+            (start, end),
+        )
+    )
+    return row["captured"], row["failed"]

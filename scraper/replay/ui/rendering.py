@@ -1,0 +1,56 @@
+"""Templates: values in, HTML out. Everything is escaped unless a template of ours says otherwise; none does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from scraper import printable
+from scraper.replay.ui import links
+
+FOLDER = Path(__file__).parent
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates, compiled once a process."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "line": printable.line,
+        "block": printable.block,
+        "day": lambda moment: str(moment)[:10],
+        "minute": lambda moment: str(moment)[:16].replace("T", " "),
+        "stamp": links.stamp,
+        "number": lambda count: f"{count:,}",
+        "bytes": byte_count,
+    }
+    made.globals["links"] = links
+    return made
+
+
+def render(name: str, values: Mapping[str, Any]) -> str:
+    """A template's HTML."""
+    return environment().get_template(name).render(values)
+
+
+def problem(title: str, sentences: tuple[str, ...], onward: tuple[tuple[str, str], ...] = ()) -> str:
+    """A page that says what is wrong, and where to go on: `onward` are labels with addresses of ours."""
+    return render("problem.html", {"title": title, "sentences": sentences, "onward": onward})
+
+
+def byte_count(size: int) -> str:
+    """A size in the unit in which it is short."""
+    if size < 1024:
+        return f"{size} bytes"
+    return f"{size / 1024:.1f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:.1f} MiB"
