@@ -2,18 +2,25 @@
 
 from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
+from scraper.archiver.excerpt import Excerpt
+from scraper.archiver.foreign_history import captures
 from scraper.archiver.history import Recorded, recorded
+from scraper.archiver.imports import Import, Imports, Refused, Source, file_sha256, unknown
 from scraper.archiver.index import Index, IndexEntry, index_lines
-from scraper.archiver.layout import OPEN_SUFFIX, Layout, collections
+from scraper.archiver.layout import IMPORTED, OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
-from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex
+from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex, discard, find_everywhere
 from scraper.archiver.text import Page, Pages, Texts
 
 __all__ = [
+    "IMPORTED",
     "OPEN_SUFFIX",
     "Collection",
+    "Excerpt",
     "Hit",
+    "Import",
+    "Imports",
     "Index",
     "IndexEntry",
     "Kept",
@@ -24,15 +31,22 @@ __all__ = [
     "Problem",
     "Recorded",
     "Recovery",
+    "Refused",
     "Search",
     "SearchEntry",
     "SearchIndex",
+    "Source",
     "Texts",
     "beyond",
+    "captures",
     "check",
     "collections",
+    "discard",
+    "file_sha256",
+    "find_everywhere",
     "index_lines",
     "rebuild_index",
     "recorded",
     "recover",
+    "unknown",
 ]

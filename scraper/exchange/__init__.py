@@ -1,5 +1,23 @@
-"""The archive's captures as tables for other programs."""
+"""The archive's captures for other programs: as tables, and as WACZ."""
 
+from scraper.exchange.choosing import Choice, by_document, by_second, by_urls
+from scraper.exchange.excerpts import Part, part, single
+from scraper.exchange.packing import whole
 from scraper.exchange.tables import rows, write
+from scraper.exchange.wacz import Contents
+from scraper.exchange.wacz import write as write_wacz
 
-__all__ = ["rows", "write"]
+__all__ = [
+    "Choice",
+    "Contents",
+    "Part",
+    "by_document",
+    "by_second",
+    "by_urls",
+    "part",
+    "rows",
+    "single",
+    "whole",
+    "write",
+    "write_wacz",
+]

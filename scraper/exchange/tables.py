@@ -13,7 +13,6 @@ from typing import Any, TextIO
 
 from scraper import archiver, printable
 from scraper.errors import OutputUnwritable
-from scraper.state import StateReader
 
 COLUMNS = (
     "url",
@@ -50,9 +49,9 @@ _TEXT_FIELDS = ("title", "subtitle", "byline", "agency", "publisher", "section",
 _FLAGS = ("is_article", "free_to_read", "noarchive")
 
 
-def rows(state: StateReader, root: Path) -> Iterator[dict[str, Any]]:
-    """Every visit of a page, oldest first; the article's fields where there is a text."""
-    for visit in state.visits():
+def rows(visits: Iterable[Mapping[str, Any]], root: Path) -> Iterator[dict[str, Any]]:
+    """A row for each visit, with the article's fields where there is a text."""
+    for visit in visits:
         stored = None
         if visit["text_path"]:
             captured_at = datetime.fromisoformat(visit["captured_at"])
