@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from scraper import message, urls
 from scraper.archiver import members, records
 from scraper.archiver.index import Index, IndexEntry, OpenEntries, entry_of, merge_indexes
 from scraper.archiver.layout import Layout
+from scraper.archiver.lookup import Lookup
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
 from scraper.archiver.segment import Segment
@@ -77,6 +79,7 @@ class Collection:
     ) -> None:
         self.layout = Layout(root, name)
         self.index = Index(self.layout)
+        self._lookup = Lookup(self.layout)
         self._info = dict(info or {})
         self._segment_bytes = segment_bytes
         self._now = now
@@ -143,6 +146,21 @@ class Collection:
         found = {entry.location: entry for entry in self._unindexed() if entry.url == href}
         found |= {entry.location: entry for entry in self.index.find(href)}
         return sorted(found.values(), key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
+
+    def find_alike(self, href: str) -> list[IndexEntry]:
+        """The same of every URL that has the SURT key of this one."""
+        key = urls.surt(href)
+        found = {entry.location: entry for entry in self._unindexed() if entry.key == key}
+        found |= {entry.location: entry for entry in self._lookup.alike(key)}
+        return sorted(found.values(), key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
+
+    def between(self, start: str, end: str) -> Iterator[IndexEntry]:
+        """Every response and revisit whose SURT key lies from `start` to below `end`, in the order of an index."""
+        unindexed = [entry for entry in self._unindexed() if start <= entry.key < end]
+        unindexed.sort(key=_line_order)
+        seen = {entry.location for entry in unindexed}
+        indexed = (entry for entry in self._lookup.between(start, end) if entry.location not in seen)
+        return heapq.merge(unindexed, indexed, key=_line_order)
 
     def record(self, location: Location) -> Record:
         """The record at a location; raises `IntegrityError` when there is no whole one."""
@@ -223,6 +241,10 @@ class Collection:
 
 def _holds(entry: IndexEntry, href: str, digest: str) -> bool:
     return entry.url == href and not entry.is_revisit and entry.digest == digest
+
+
+def _line_order(entry: IndexEntry) -> tuple[str, str, str]:
+    return entry.key, entry.timestamp, entry.url
 
 
 def _exchange(record: Record, received: bytes, request: bytes) -> Exchange:

@@ -11,6 +11,7 @@ from scraper import __version__
 from scraper.cli.archive import check, rebuild, show, status, urls
 from scraper.cli.console import Console, writing_results
 from scraper.cli.export import export
+from scraper.cli.replay import replay
 from scraper.cli.visit import demo, fetch, run
 from scraper.errors import OutputUnwritable, ScraperError
 
@@ -29,7 +30,7 @@ def cli(context: click.Context) -> int:
     return 2
 
 
-for verb in (run, fetch, urls, show, status, check, rebuild, export, demo):
+for verb in (run, fetch, urls, show, status, check, rebuild, export, replay, demo):
     cli.add_command(verb)
 
 

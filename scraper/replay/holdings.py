@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +13,20 @@ from scraper import archiver
 from scraper.archiver import IndexEntry
 from scraper.errors import IntegrityError, UsageError
 from scraper.model import Exchange
+from scraper.replay import address
+from scraper.replay.address import Span
 from scraper.state import StateReader
 
 
 class Holdings:
-    """An archive's collections. Nothing on disk is changed, not even by SQLite's side files."""
+    """An archive's collections. Nothing on disk is changed, not even by SQLite's side files. Threads may share it."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise UsageError(f"{root}: there is no archive here; name one with --archive")
         self.root = root
         self._opened: dict[str, archiver.Collection] = {}
+        self._looking = threading.Lock()  # a collection remembers how far it has read files still being written
 
     @property
     def names(self) -> list[str]:
@@ -37,15 +42,40 @@ class Holdings:
         return self._opened[name]
 
     def captures(self, name: str, href: str) -> list[IndexEntry]:
-        """Every response and revisit that a collection holds of a URL, oldest first."""
-        return self.collection(name).find(href)
+        """Every response and revisit that a collection holds of a URL, oldest first.
 
-    def nearest(self, name: str, href: str, at: datetime | None = None) -> IndexEntry | None:
+        Where there is none of exactly this URL, those under the same key (http for https, `www.`, another order of
+        the query's arguments): what other replay tools take for the same page.
+        """
+        alike = self.alike(name, href)
+        return [entry for entry in alike if entry.url == href] or alike
+
+    def alike(self, name: str, href: str) -> list[IndexEntry]:
+        """Every response and revisit under the key of a URL, oldest first."""
+        collection = self.collection(name)
+        with self._looking:
+            return collection.find_alike(href)
+
+    def between(self, name: str, start: str, end: str) -> Iterator[IndexEntry]:
+        """Every response and revisit whose SURT key lies from `start` to below `end`, in the order of an index."""
+        collection = self.collection(name)
+        with self._looking:
+            return collection.between(start, end)
+
+    def nearest(self, name: str, href: str, at: datetime | Span | None = None) -> IndexEntry | None:
         """The capture nearest in time, the newest when no time is given; None when there is none."""
-        found = self.captures(name, href)
-        if at is None or not found:
-            return found[-1] if found else None
-        return min(found, key=lambda entry: abs(entry.captured_at - at))
+        return nearest(self.captures(name, href), address.at(at) if isinstance(at, datetime) else at)
+
+    def anywhere(self, href: str, at: Span | None = None) -> tuple[str, IndexEntry] | None:
+        """The capture nearest in time in any collection, with the collection's name; None when there is none.
+
+        One of exactly this URL wins over one that is only under the same key.
+        """
+        found = [(name, entry) for name in self.names for entry in self.captures(name, href)]
+        found = [item for item in found if item[1].url == href] or found
+        found.sort(key=lambda item: item[1].timestamp)
+        best = nearest([entry for _, entry in found], at)
+        return next((item for item in found if item[1] is best), None)
 
     def load(self, name: str, entry: IndexEntry) -> Exchange:
         """The exchange behind a capture, revisits resolved. Raises `IntegrityError`."""
@@ -61,3 +91,42 @@ class Holdings:
             return
         with reader:
             yield reader
+
+
+def nearest(entries: Sequence[IndexEntry], at: Span | None) -> IndexEntry | None:
+    """The one of some captures, oldest first, that lies nearest to a time; the newest when none is given.
+
+    Of those within a span it is the newest, of two equally far from it the older. Of those in the same second it is
+    the one a reader wants: a page before a redirect, a redirect before a failure, the later before the earlier.
+    """
+    if not entries:
+        return None
+    return best_of(entries, entries[-1].timestamp if at is None else _nearest_timestamp(entries, at))
+
+
+def _nearest_timestamp(entries: Sequence[IndexEntry], at: Span) -> str:
+    after = bisect_right(entries, at.last, key=lambda entry: entry.timestamp)
+    before = entries[after - 1] if after else None
+    if before is None or before.timestamp >= at.first or after == len(entries):
+        return (before or entries[0]).timestamp
+    is_later_nearer = entries[after].captured_at - at.end < at.start - before.captured_at
+    return entries[after].timestamp if is_later_nearer else before.timestamp
+
+
+def best_of(entries: Sequence[IndexEntry], timestamp: str) -> IndexEntry:
+    """Of the captures in one second the one that a reader wants."""
+    start = bisect_left(entries, timestamp, key=lambda entry: entry.timestamp)
+    best = entries[start]
+    for entry in entries[start + 1 :]:
+        if entry.timestamp != timestamp:
+            break
+        if _worth(entry) >= _worth(best):
+            best = entry
+    return best
+
+
+def _worth(entry: IndexEntry) -> int:
+    status = entry.status or "-"
+    if status.startswith("2") or (entry.is_revisit and status in ("-", "304")):
+        return 2
+    return 1 if status.startswith("3") else 0

@@ -1,0 +1,82 @@
+"""What goes out of an exchange: its payload, with or without content codings, and its headers for show."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scraper import message
+from scraper.model import Exchange
+from scraper.replay.answers import latin
+from scraper.replay.policy import Headers
+
+HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+CSS_TYPE = "text/css"
+_UNTYPED = frozenset({"", "text/plain", "application/octet-stream", "unknown/unknown"})
+_FONT_TYPE = re.compile(r"font/|application/(?:x-)?font|application/vnd\.ms-fontobject")
+_FONT_MAGIC = (b"wOFF", b"wOF2", b"OTTO", b"ttcf", b"\x00\x01\x00\x00\x00", b"true\x00")
+_IMAGE_MAGIC = (
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"\x00\x00\x01\x00", "image/x-icon"),
+)
+_LOOKS_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,512}<(?:!doctype\s+html|html|head|body|!--)", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_MOST_HEADERS = 100
+_LONGEST_VALUE = 8 * 1024
+_READABLE_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload and what its headers say of it. `codings` is empty when there is no content coding on it."""
+
+    body: bytes
+    content_type: str
+    codings: str
+
+    @property
+    def mime(self) -> str:
+        return self.content_type.partition(";")[0].strip().lower()
+
+    @property
+    def is_html(self) -> bool:
+        """Whether it is a page; one without a type is judged by how it begins."""
+        return self.mime in HTML_TYPES or (not self.mime and bool(_LOOKS_HTML.match(self.body[:1024])))
+
+    def is_css(self, asked_as_css: bool) -> bool:
+        """Whether it is a style sheet: by its type, or by how it is asked for where its type says nothing."""
+        return self.mime == CSS_TYPE or (asked_as_css and self.mime in _UNTYPED)
+
+    @property
+    def is_font(self) -> bool:
+        return bool(_FONT_TYPE.match(self.mime)) or self.body.startswith(_FONT_MAGIC)
+
+    def image_type(self) -> str:
+        """The type under which it goes out as an image: a wrong one would not be shown, for `nosniff` is set."""
+        if self.mime.startswith("image/"):
+            return self.content_type
+        if self.body[:4] == b"RIFF" and self.body[8:12] == b"WEBP":
+            return "image/webp"
+        return next((kind for magic, kind in _IMAGE_MAGIC if self.body.startswith(magic)), self.content_type)
+
+
+def raw(exchange: Exchange) -> Payload:
+    """Byte for byte what was transferred: transfer coding removed, content coding kept."""
+    codings = ", ".join(value for name, value in exchange.headers if name.lower() == "content-encoding")
+    return Payload(message.entity(exchange.received), exchange.header("content-type") or "", codings)
+
+
+def plain(payload: Payload, cap_bytes: int) -> Payload:
+    """Without its content codings, as far as they can be read. Raises `message.TooLarge`."""
+    body = message.content(payload.body, payload.codings, cap_bytes)
+    left = [coding for coding in payload.codings.split(",") if coding.strip().lower() not in _READABLE_CODINGS]
+    return Payload(body, payload.content_type, ", ".join(left))
+
+
+def original_headers(exchange: Exchange) -> Headers:
+    """The headers as captured, as `X-Archive-Orig-*`: no name or value of theirs can become more than that."""
+    kept = [(name, value) for name, value in exchange.headers if _TOKEN.match(name)][:_MOST_HEADERS]
+    return [(b"x-archive-orig-" + name.lower().encode("ascii"), latin(value[:_LONGEST_VALUE])) for name, value in kept]
