@@ -6,7 +6,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
+HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -38,7 +38,7 @@ class Head:
 
 def parse_head(data: bytes, start: int = 0) -> Head | None:
     """Read a response head at `start`; None when it is not whole or not HTTP/1.x."""
-    end = _HEAD_END.search(data, start)
+    end = HEAD_END.search(data, start)
     if end is None:
         return None
     lines = _FOLD.sub(b" ", data[start : end.start()]).split(b"\n")

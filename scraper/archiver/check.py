@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scraper.archiver import records
+from scraper.archiver import foreign, foreign_index, records
 from scraper.archiver.index import entry_of, index_files, read_line
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
 from scraper.archiver.members import Damaged, Member
@@ -59,9 +59,10 @@ def check(root: Path, name: str, rows: Iterable[Location] = ()) -> Iterator[Prob
     layout = Layout(root, name)
     found = _Found()
     for path in layout.all_warcs():
-        yield from _check_warc(path, found)
+        yield from _check_foreign(path, found) if layout.is_foreign else _check_warc(path, found)
     yield from _check_seals(layout)
-    yield from _check_revisits(found)
+    if not layout.is_foreign:  # of other tools' revisits, some refer to what was never here
+        yield from _check_revisits(found)
     yield from _check_index(layout, found)
     yield from _check_rows(layout, rows, found)
 
@@ -80,6 +81,20 @@ def _check_warc(path: Path, found: _Found) -> Iterator[Problem]:
     for damage in damages:
         found.damaged.add(name)
         yield Problem(path, damage.offset, damage.what, advice)
+
+
+def _check_foreign(path: Path, found: _Found) -> Iterator[Problem]:
+    """Of other tools' files only what the standard asks is asked: whole records with right digests."""
+    damages: list[Damaged] = []
+    for item in foreign.scan_on(path, damages, foreign.PROOF):
+        for fault in item.faults:
+            yield Problem(path, item.offset, fault, RESTORE)
+        found.records.add((path.name, item.offset, item.length))
+        if entry := foreign_index.entry_of(item, path.name):
+            found.listed[path.name, item.offset] = hash(entry.line())
+    for damage in damages:
+        found.damaged.add(path.name)
+        yield Problem(path, damage.offset, damage.what, RESTORE)
 
 
 def _check_record(record: Record, member: Member, path: Path, found: _Found) -> Iterator[Problem]:

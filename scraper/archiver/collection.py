@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scraper import message, urls
-from scraper.archiver import members, records
-from scraper.archiver.index import Index, IndexEntry, OpenEntries, entry_of, merge_indexes
+from scraper.archiver import foreign, members, records
+from scraper.archiver.index import Index, IndexEntry, OpenEntries, entry_of, merge_indexes, same_address
 from scraper.archiver.layout import Layout
 from scraper.archiver.lookup import Lookup
 from scraper.archiver.members import Damaged
@@ -143,7 +143,7 @@ class Collection:
     def find(self, href: str) -> list[IndexEntry]:
         """Every response and revisit of a URL, oldest first: the files of this moment's writers included."""
         # A file closed meanwhile is in the index before its `.open` name goes: what is unindexed comes first.
-        found = {entry.location: entry for entry in self._unindexed() if entry.url == href}
+        found = {entry.location: entry for entry in self._unindexed() if same_address(entry.url, href)}
         found |= {entry.location: entry for entry in self.index.find(href)}
         return sorted(found.values(), key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
 
@@ -173,6 +173,8 @@ class Collection:
         revisit without a head of its own what came for the original. Raises `IntegrityError`.
         """
         record, after = self._record(location)
+        if record.type == "resource" and self.layout.is_foreign:
+            return _exchange(record, _with_head(record), b"")
         if record.type not in ("response", "revisit"):
             raise IntegrityError(f"{location.warc}: the record at offset {location.offset} is no response")
         received = record.block if record.type == "response" else self._resolved(record, location)
@@ -181,6 +183,9 @@ class Collection:
     def _record(self, location: Location) -> tuple[Record, int]:
         with self.layout.open_warc(location.warc) as file:
             try:
+                if self.layout.is_foreign:
+                    found = foreign.read_at(file, location.offset)
+                    return found.record, found.end
                 member = next(members.scan_open(file, location.offset), None)
                 if member is None:
                     raise Damaged(location.offset, "the file ends before it")
@@ -196,7 +201,7 @@ class Collection:
         return revisit.block + original.block[part.body_at if part else 0 :]
 
     def _original(self, revisit: Record, location: Location) -> Record:
-        href, digest = revisit.header("WARC-Refers-To-Target-URI"), revisit.header("WARC-Payload-Digest")
+        href, digest = _referred(revisit), revisit.header("WARC-Payload-Digest")
         if named := self._named_original(revisit, href, digest):
             return named
         matching = [entry for entry in self.index.find(href) if _holds(entry, href, digest)]
@@ -219,6 +224,8 @@ class Collection:
             record = self._record(Location(warc, int(offset), 0))[0]
         except IntegrityError:
             return None  # moved since; the index knows better
+        if self.layout.is_foreign:
+            return None  # the names of imported files are others than their tools gave them
         entry = entry_of(record, Location(warc, int(offset), 0))
         return record if entry and _holds(entry, href, digest) else None
 
@@ -230,6 +237,8 @@ class Collection:
     def _request_after(self, response: Record, warc: str, offset: int) -> bytes:
         with self.layout.open_warc(warc) as file:
             try:
+                if self.layout.is_foreign:
+                    return _foreign_request(response, foreign.read_at(file, offset).record)
                 following = next(members.scan_open(file, offset), None)
                 record = records.parse(following.data, offset) if following else None
             except Damaged:
@@ -239,18 +248,37 @@ class Collection:
         return record.block
 
 
-def _holds(entry: IndexEntry, href: str, digest: str) -> bool:
-    return entry.url == href and not entry.is_revisit and entry.digest == digest
-
-
 def _line_order(entry: IndexEntry) -> tuple[str, str, str]:
     return entry.key, entry.timestamp, entry.url
+
+
+def _foreign_request(response: Record, following: Record) -> bytes:
+    """What follows a response, if it is its request: tools point from the one to the other, or not at all."""
+    same = foreign.target_uri(following) == foreign.target_uri(response)
+    return following.block if same and following.type == "request" else b""
+
+
+def _with_head(resource: Record) -> bytes:
+    """A resource (what an FTP server, say, or a program gave) as a response, which it never was."""
+    kind = records.one_line(resource.header("Content-Type") or "application/octet-stream")
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(resource.block)}\r\n\r\n"
+    return head.encode("latin-1", "replace") + resource.block
+
+
+def _referred(revisit: Record) -> str:
+    """The address a revisit refers to; older tools name none and mean its own."""
+    href = revisit.header("WARC-Refers-To-Target-URI").strip("<> ")
+    return href or foreign.target_uri(revisit)
+
+
+def _holds(entry: IndexEntry, href: str, digest: str) -> bool:
+    return same_address(entry.url, href) and not entry.is_revisit and entry.digest == digest
 
 
 def _exchange(record: Record, received: bytes, request: bytes) -> Exchange:
     head = message.parse_head(received)
     return Exchange(
-        target=urls.target(record.header("WARC-Target-URI")),
+        target=urls.target(foreign.target_uri(record)),
         started_at=record.date,
         seconds=0.0,
         request=request,

@@ -26,7 +26,7 @@ SUFFIX = ".cdxj"
 REVISIT_MIME = "warc/revisit"
 
 _LINE = re.compile(rb"(\S+) ([0-9]{14}) (\{.*\})\r?\n?\Z")
-_MIME_END = re.compile(r"[;\s]")
+MIME_END = re.compile(r"[;\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,19 @@ def entry_of(record: Record, location: Location) -> IndexEntry | None:
     mime: str | None = REVISIT_MIME
     if record.type == "response":
         content_type = part.content_type if part else None
-        mime = _MIME_END.split(content_type, maxsplit=1)[0] if content_type else content_type
+        mime = MIME_END.split(content_type, maxsplit=1)[0] if content_type else content_type
     status = part.status if part else None
     return IndexEntry(urls.surt(url), records.timestamp14(record.date), url, digest, location, mime, status)
+
+
+def same_address(url: str, href: str) -> bool:
+    """Whether a recorded URL is this one: other tools record it as it was typed."""
+    if url == href:
+        return True
+    try:
+        return urls.target(url).href == href
+    except urls.NotATarget:
+        return False
 
 
 def read_line(line: bytes, path: Path) -> IndexEntry:
@@ -108,7 +118,7 @@ class Index:
                         found[entry.location] = entry
             except FileNotFoundError:
                 continue  # merged into another meanwhile
-        same = [entry for entry in found.values() if entry.url == href]
+        same = [entry for entry in found.values() if same_address(entry.url, href)]
         return sorted(same, key=lambda entry: (entry.timestamp, entry.location.warc, entry.location.offset))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scraper.archiver import records
+from scraper.archiver import foreign_index, records
 from scraper.archiver.history import Recorded, telling, visits
 from scraper.archiver.index import entries_of, index_files, merge_indexes, write_index
 from scraper.archiver.layout import (
@@ -151,7 +151,10 @@ def rebuild_index(root: Path, name: str, on_damage: Callable[[str], None] | None
     shutil.rmtree(staging.root, ignore_errors=True)  # what an earlier attempt left unfinished
     for path in layout.closed_warcs():
         damages: list[Damaged] = []
-        entries = list(entries_of(path, path.name, damages.append))
+        if layout.is_foreign:
+            entries = list(foreign_index.entries(path, path.name, damages))
+        else:
+            entries = list(entries_of(path, path.name, damages.append))
         for damage in damages:
             telling(path, on_damage)(damage)
         if not damages:

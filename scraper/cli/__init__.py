@@ -11,7 +11,9 @@ from scraper import __version__
 from scraper.cli.archive import check, rebuild, show, status, urls
 from scraper.cli.console import Console, writing_results
 from scraper.cli.export import export
+from scraper.cli.importing import import_
 from scraper.cli.replay import replay
+from scraper.cli.search import search
 from scraper.cli.visit import demo, fetch, run
 from scraper.errors import OutputUnwritable, ScraperError
 
@@ -30,7 +32,7 @@ def cli(context: click.Context) -> int:
     return 2
 
 
-for verb in (run, fetch, urls, show, status, check, rebuild, export, replay, demo):
+for verb in (run, fetch, urls, show, status, check, rebuild, export, import_, replay, search, demo):
     cli.add_command(verb)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.model import State, Target, Visit
+from scraper.pipeline.importing import Imported, import_files
 from scraper.pipeline.ingest import Ingested, ingest
 from scraper.pipeline.plan import list_urls, plan
 from scraper.pipeline.run import Interrupted, Run, Stop, Tally
@@ -23,12 +24,14 @@ from scraper.settings import Settings
 from scraper.state import now
 
 __all__ = [
+    "Imported",
     "Listener",
     "Stop",
     "Summary",
     "VisitResult",
     "check",
     "fetch",
+    "import_files",
     "list_urls",
     "plan",
     "rebuild",
@@ -122,6 +125,7 @@ async def _work(session: Session, visits: Iterable[Visit], due: int, listener: L
         await job.fetch(visits, due, stop)
         if not stop.requested():
             await job.finish_texts(stop)
+            job.finish_search(stop)
     finally:
         job.close()
     job.raise_bugs()

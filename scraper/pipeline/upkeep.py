@@ -10,6 +10,7 @@ from pathlib import Path
 from scraper import archiver
 from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
+from scraper.pipeline.importing import adopt_imports
 from scraper.pipeline.run import Run, Stop
 from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages
 from scraper.settings import Settings
@@ -31,6 +32,10 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
         damages: list[str] = []
         session.state.forget_visits()
         for name in archiver.collections(root):
+            archiver.discard(root, name)
+        for name in archiver.collections(root):
+            if name == archiver.IMPORTED:
+                continue
             archiver.rebuild_index(root, name, on_damage=damages.append)
             # Damage was told of by the index already.
             for recorded in archiver.recorded(root, name, on_damage=lambda _: None):
@@ -39,12 +44,21 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
                 if stop.requested():
                     session.state.roll_back()
                     return count
+        count += _rebuild_imports(root, session.state, damages)
         session.state.commit()
         asyncio.run(Run(session, listener).only_texts(stop))
         rewrite_pages(root, session.state)
     if damages:
         raise IntegrityError("; ".join([*damages, "all else was read; what is lost is due again"]))
     return count
+
+
+def _rebuild_imports(root: Path, state: StateFile, damages: list[str]) -> int:
+    """Last, for an import counts by what was visited before it."""
+    if archiver.IMPORTED not in archiver.collections(root):
+        return 0
+    archiver.rebuild_index(root, archiver.IMPORTED, on_damage=damages.append)
+    return adopt_imports(root, state, archiver.Imports(root).all())
 
 
 def _set_aside_if_damaged(root: Path, listener: Listener) -> None:
@@ -80,6 +94,7 @@ def check(root: Path) -> Iterator[str]:
             rows = list(state.locations())
             marks = {name: state.marks(name) for name in archiver.collections(root)}
             yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
+            yield from _unsearchable(root, state)
     except IntegrityError as error:
         yield str(error)
     names = archiver.collections(root)
@@ -90,6 +105,21 @@ def check(root: Path) -> Iterator[str]:
             yield f"{warc}: holds visits which the state does not know; the next `scraper run` adopts them"
     for lost in sorted({collection for collection, _ in rows} - set(names)):
         yield f"{root}/collections/{lost}: this collection is gone, but the state knows its captures"
+
+
+def _unsearchable(root: Path, state: StateReader) -> Iterator[str]:
+    """What is wrong with the search indexes; one that is not there is made by the next run, and no fault."""
+    for name in archiver.collections(root):
+        try:
+            with archiver.Search.open_for_reading(root, name) as search:
+                search.prove_sound()
+                indexed, texts = search.count(), state.count_texts(name)
+            if indexed != texts:
+                yield f"{search.path}: holds {indexed} captures of {texts}; the next `scraper run` brings in the rest"
+        except UsageError:
+            continue
+        except IntegrityError as error:
+            yield str(error)
 
 
 def _missing_texts(root: Path, state: StateReader) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -224,6 +225,15 @@ class StateFile(StateReader):
         is_page = row.purpose is Purpose.PAGE
         target = self.target_id(row.href) if is_page else None
         before = self.target(row.href) if is_page else None
+        visit_id, is_new = self._insert(row, target)
+        if is_new and row.held and row.entity_sha256:
+            held = held_json(row.held)
+            self._run("INSERT OR IGNORE INTO payloads VALUES (?, ?, ?)", (row.collection, row.held.entity_sha256, held))
+        if is_new and target is not None:
+            self._advance(target, row, visit_id)
+        return visit_id, before
+
+    def _insert(self, row: VisitRow, target: int | None) -> tuple[int, bool]:
         cursor = self._run(
             "INSERT OR IGNORE INTO visits (target, href, final_href, started_at, ended_at, captured_at, state, reason,"
             " until, detail, tries, status, mime, collection, warc, visit_offset, visit_length, page_warc, page_offset,"
@@ -231,14 +241,52 @@ class StateFile(StateReader):
             "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             visit_values(row, target),
         )
-        visit_id = int(cursor.lastrowid or 0) if cursor.rowcount else 0
-        self._mark(row.collection, row.visit)
-        if cursor.rowcount and row.held and row.entity_sha256:
-            held = held_json(row.held)
-            self._run("INSERT OR IGNORE INTO payloads VALUES (?, ?, ?)", (row.collection, row.held.entity_sha256, held))
-        if cursor.rowcount and target is not None:
-            self._advance(target, row, visit_id)
-        return visit_id, before
+        self.mark(row.collection, row.visit.warc, row.visit.offset + row.visit.length)
+        return (int(cursor.lastrowid or 0), True) if cursor.rowcount else (0, False)
+
+    def record_import(self, row: VisitRow, imported_at: datetime) -> int:
+        """Add a capture which another tool made; gives the visit's number, 0 if it was there already.
+
+        It counts for a target as a capture of our own does, but is not a visit: what the last one came to stays told.
+        A visit of our own made after the import decides again.
+        """
+        target = self.target_id(row.href)
+        visited_at, good_at = self._run(
+            "SELECT t.visited_at, (SELECT captured_at FROM visits v WHERE v.id = t.good) FROM targets t WHERE id = ?",
+            (target,),
+        ).fetchone()
+        visit_id, _ = self._insert(row, target)
+        if not visit_id:
+            return 0
+        if good_at is None or good_at < stamp(row.captured_at):
+            self._run("UPDATE targets SET good = ? WHERE id = ?", (visit_id, target))
+        if visited_at is None or visited_at <= stamp(imported_at):
+            self._run(
+                "UPDATE targets SET state = 'captured', reason = '', due_at = NULL, failures = 0, "
+                "visited_at = coalesce(visited_at, ?) WHERE id = ? AND state NOT IN ('captured', 'unchanged')",
+                (stamp(row.captured_at), target),
+            )
+        return visit_id
+
+    def note_import(self, sha256: str, warcs: Iterable[str], told: tuple[str, str, str], left_out: list[str]) -> None:
+        """Keep that a file is in the archive; `told` are its name, the tool that made it, and when it came."""
+        self._run(
+            "INSERT INTO imports VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
+            "warcs = excluded.warcs, left_out = excluded.left_out",
+            (sha256, json.dumps(sorted(warcs)), *told, json.dumps(left_out, ensure_ascii=False)),
+        )
+
+    def mark(self, collection: str, warc: str, end_offset: int) -> None:
+        """Note how far a WARC is committed."""
+        self._run(
+            "INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT (collection, warc) "
+            "DO UPDATE SET end_offset = max(end_offset, excluded.end_offset)",
+            (collection, warc, end_offset),
+        )
+
+    def knows_target(self, href: str) -> bool:
+        """Whether a target is known by this address: somebody cites it, or asked for it."""
+        return self._run("SELECT 1 FROM targets WHERE href = ?", (href,)).fetchone() is not None
 
     def _advance(self, target: int, row: VisitRow, visit_id: int) -> None:
         state, reason, until = row.outcome.state, row.outcome.reason, row.outcome.until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -111,10 +112,30 @@ class StateReader:
         """How far each WARC of a collection is committed: name -> end offset in bytes."""
         return dict(self._run("SELECT warc, end_offset FROM segments WHERE collection = ?", (collection,)).fetchall())
 
+    def imported(self, sha256: str) -> dict[str, Any] | None:
+        """What is known of an imported file, by the sha256 of its bytes: `warcs`, `source`, `tool`, `imported_at`,
+        `left_out`; None when it was never imported."""
+        row = next(self.query("SELECT * FROM imports WHERE sha256 = ?", (sha256,)), None)
+        if row is None:
+            return None
+        return dict(row) | {name: json.loads(row[name]) for name in ("warcs", "left_out")}
+
     def text_paths(self) -> Iterator[str]:
         """Every text that was made, relative to the archive's folder, without suffix."""
         for row in self.query("SELECT DISTINCT collection, text_path FROM visits WHERE text_path > ''"):
             yield f"collections/{row['collection']}/{row['text_path']}"
+
+    def texts_of(self, collection: str) -> Iterator[str]:
+        """Every text of a collection, oldest visit first, relative to the collection's folder, without suffix."""
+        rows = self.query(
+            "SELECT text_path FROM visits WHERE collection = ? AND text_path > '' ORDER BY id", (collection,)
+        )
+        return (row[0] for row in rows)
+
+    def count_texts(self, collection: str) -> int:
+        """How many texts a collection has."""
+        sql = "SELECT count(DISTINCT text_path) FROM visits WHERE collection = ? AND text_path > ''"
+        return int(self._run(sql, (collection,)).fetchone()[0])
 
     def prove_sound(self) -> None:
         """Raises `IntegrityError` when SQLite finds the file damaged."""

@@ -1,0 +1,404 @@
+"""Reads other tools' WARCs, whatever their packing: streaming, in bounded memory, and only as far as is needed.
+
+gzip with a member for each record, with several records in a member, packed as a whole, or plain; WARC/0.17 to 1.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Protocol
+
+from scraper import message
+from scraper.archiver.members import MAX_MEMBER_BYTES, Damaged, next_start
+from scraper.archiver.records import WARC_FIELDS, Record, digest_agrees, parse_date
+
+GZIP_MAGIC = b"\x1f\x8b"
+_WINDOW = 16 + zlib.MAX_WBITS
+_READ_BYTES = 1 << 20
+# zlib copies what lies behind the end of a member: with larger pieces that costs more than the unpacking.
+_PIECE_BYTES = 16 * 1024
+_UNPACKED_BYTES = 256 * 1024
+_MOST_HEADER_BYTES = 1 << 20
+_MOST_HEAD_BYTES = 256 * 1024  # of an HTTP head; beyond it, there is none
+_MOST_FIELDS_BYTES = 64 * 1024  # of a metadata record that is looked into
+_MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by its entity's digest
+_VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_BLANK = b"\r\n"
+_HTTP_TYPES = ("application/http", "message/http")
+
+
+class _Hash(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record of a foreign file.
+
+    `record` holds of the block the HTTP head alone (of small `warc-fields` all), or the whole if that was asked for.
+    `length` is that of the gzip member, or of header and block in a plain file; 0 where the record shares its member
+    with another, so that it cannot be read from its place. `payload_sha1` is None where nobody needs it.
+    """
+
+    record: Record
+    offset: int
+    length: int
+    end: int  # the offset after it
+    payload_sha1: str | None = None
+    faults: tuple[str, ...] = ()
+    is_shared: bool = False
+
+    @property
+    def href(self) -> str:
+        """The address as the record has it; wget once put it in angle brackets."""
+        return target_uri(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How far to look into a block: digests proved, a missing sha1 of the payload made, all kept."""
+
+    verify: bool = False
+    payload_sha1: bool = False
+    keep: bool = False
+
+
+INDEX = Depth(payload_sha1=True)
+PROOF = Depth(verify=True, payload_sha1=True)
+WHOLE = Depth(keep=True)
+GLANCE = Depth()
+
+
+def target_uri(record: Record) -> str:
+    """WARC-Target-URI without the angle brackets that WARC 1.0 seemed to ask for."""
+    href = record.header("WARC-Target-URI").strip()
+    return href[1:-1] if href.startswith("<") and href.endswith(">") else href
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file begins as gzip does."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def scan(path: Path, start: int = 0, depth: Depth = INDEX) -> Iterator[Found]:
+    """Every record from `start` on; raises `Damaged` at the first that is not whole.
+
+    Digests that do not agree are in `faults`, when `depth` says so.
+    """
+    with FileIO(path) as file:
+        source = _Source(file, start)
+        while source.begins():
+            yield _read(source, depth)
+
+
+def scan_on(path: Path, damages: list[Damaged], depth: Depth = INDEX) -> Iterator[Found]:
+    """The same, going on after damage, which is noted."""
+    at: int | None = 0
+    while at is not None:
+        try:
+            yield from scan(path, at, depth)
+            return
+        except Damaged as damage:
+            damages.append(damage)
+            after = damage.offset
+            at = next_start(path, after) if is_packed(path) else _next_plain_start(path, after)
+
+
+def read_at(file: FileIO, offset: int) -> Found:
+    """The whole record at an offset; raises `Damaged`."""
+    source = _Source(file, offset)
+    if not source.begins():
+        raise Damaged(offset, "the file ends before it")
+    return _read(source, WHOLE)
+
+
+def _next_plain_start(path: Path, offset: int) -> int | None:
+    with path.open("rb") as file:
+        at, window = offset + 1, b""
+        file.seek(at)
+        while chunk := file.read(_READ_BYTES):
+            window += chunk
+            if found := re.search(rb"(?<=\n)WARC/[01]\.", window):
+                return at + found.start()
+            kept = window[-8:]
+            at, window = at + len(window) - len(kept), kept
+    return None
+
+
+# -------------------------------------------------------------------- sources
+
+
+class _Source:
+    """A file's unpacked bytes in turn, plain or of gzip members. `buffer[at:]` is what was read and not used.
+
+    `offset` is where the record at hand begins in the file, or the member in which it lies with others.
+    """
+
+    def __init__(self, file: FileIO, start: int) -> None:
+        file.seek(start)
+        self._file = file
+        self._raw = memoryview(file.read(_READ_BYTES) or b"")
+        self._raw_at, self._raw_start = 0, start  # what was used of it, and its place in the file
+        self._stream: zlib._Decompress | None = None
+        self.is_packed = bytes(self._raw[:2]) == GZIP_MAGIC
+        self.buffer = b""
+        self.at = 0
+        self.offset = start
+        self.is_shared = False
+
+    def begins(self) -> bool:
+        """Go to the start of the next record, over empty lines; False at the end of the file."""
+        self.is_shared = self.is_packed and self._stream is not None
+        while not self._skip_blank():
+            if not self.is_packed or not self._open_member():
+                return False
+            self.is_shared = False
+        if not self.is_packed:
+            self.offset = self.place
+        return True
+
+    def ends(self) -> None:
+        """After a block: go over the empty lines that end a record where they belong to its member."""
+        if self.is_packed and self._skip_blank():
+            self.is_shared = True
+
+    @property
+    def place(self) -> int:
+        """The offset of what comes next: of a gzip file, of the next member."""
+        used = self._raw_start + self._raw_at
+        return used if self.is_packed else used - (len(self.buffer) - self.at)
+
+    def fill(self) -> bool:
+        """Put more behind the buffer; False at the end of the member, or of the plain file."""
+        piece = self._unpacked() if self.is_packed else self._plain()
+        if not piece:
+            return False
+        self.buffer = self.buffer[self.at :] + piece if self.at < len(self.buffer) else piece
+        self.at = 0
+        return True
+
+    def _plain(self) -> bytes:
+        if self._raw_at == len(self._raw) and not self._read_on():
+            return b""
+        piece = bytes(self._raw[self._raw_at :])
+        self._raw_at = len(self._raw)
+        return piece
+
+    def _open_member(self) -> bool:
+        if self._raw_at == len(self._raw) and not self._read_on():
+            return False
+        self.offset = self.place
+        self._stream = zlib.decompressobj(_WINDOW)
+        return True
+
+    def _unpacked(self) -> bytes:
+        stream = self._stream
+        while stream is not None and not stream.eof:
+            if self._raw_at == len(self._raw):
+                self._read_on()
+            piece = self._raw[self._raw_at : self._raw_at + _PIECE_BYTES]
+            try:
+                data = stream.decompress(piece, _UNPACKED_BYTES)
+            except zlib.error as error:
+                raise Damaged(self.offset, f"not a right gzip member ({error})") from error
+            self._raw_at += len(piece) - len(stream.unconsumed_tail) - len(stream.unused_data)
+            if data:
+                return data
+            if not piece and not stream.eof:
+                raise Damaged(self.offset, "the file ends in the middle of a gzip member")
+        self._stream = None
+        return b""
+
+    def _read_on(self) -> bool:
+        self._raw_start += len(self._raw)
+        self._raw, self._raw_at = memoryview(self._file.read(_READ_BYTES) or b""), 0
+        return len(self._raw) > 0
+
+    def _skip_blank(self) -> bool:
+        """Go over line ends; whether anything follows in the member, or in the plain file."""
+        while True:
+            rest = self.buffer[self.at : self.at + 64]
+            self.at += len(rest) - len(rest.lstrip(_BLANK))
+            if self.at < len(self.buffer):
+                if self.buffer[self.at] not in _BLANK:
+                    return True
+            elif not self.fill():
+                return False
+
+
+# -------------------------------------------------------------------- records
+
+
+def _read(source: _Source, depth: Depth) -> Found:
+    offset, was_shared = source.offset, source.is_shared
+    headers = _header(source)
+    record = Record(headers, b"")
+    length = record.header("Content-Length")
+    if not re.fullmatch(r"[0-9]{1,15}", length):
+        raise Damaged(offset, "the record has no readable Content-Length")
+    if depth.keep and int(length) > MAX_MEMBER_BYTES:
+        raise Damaged(offset, f"the record is larger than {MAX_MEMBER_BYTES} bytes")
+    block = _Block(record, depth)
+    _feed(source, int(length), block)
+    end_of_block = source.place
+    source.ends()
+    is_shared = was_shared or source.is_shared
+    size = 0 if is_shared else (source.place if source.is_packed else end_of_block) - offset
+    whole = Record(headers, bytes(block.held))
+    return Found(whole, offset, size, source.place, block.payload_sha1(), block.faults(), is_shared)
+
+
+def _header(source: _Source) -> tuple[tuple[str, str], ...]:
+    while (end := _HEADER_END.search(source.buffer, source.at)) is None:
+        if len(source.buffer) - source.at > _MOST_HEADER_BYTES or not source.fill():
+            raise Damaged(source.offset, _no_record(source))
+    version = _VERSION.match(source.buffer, source.at)
+    if version is None:
+        raise Damaged(source.offset, _no_record(source))
+    text = source.buffer[version.end() : max(end.start(), version.end())]
+    source.at = end.end()
+    headers = _fields(text)
+    if not any(name.lower() == "warc-type" for name, _ in headers):
+        raise Damaged(source.offset, "the record has no WARC-Type")
+    date = next((value for name, value in headers if name.lower() == "warc-date"), "")
+    try:
+        parse_date(date)
+    except ValueError as error:
+        raise Damaged(source.offset, "the record has no readable WARC-Date") from error
+    return headers
+
+
+def _no_record(source: _Source) -> str:
+    begun = source.buffer[source.at : source.at + 32]
+    if begun.startswith(b"filedesc:"):
+        return "an ARC file, the form before WARC; turn it into one with `warcio recompress`"
+    if _VERSION.match(begun):
+        return "the record's header does not end"
+    return "no WARC record"
+
+
+def _fields(text: bytes) -> tuple[tuple[str, str], ...]:
+    fields: list[tuple[str, str]] = []
+    for line in text.split(b"\n"):
+        if line[:1] in (b" ", b"\t") and fields:  # WARC 1.1, 4: a folded line
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]} {_text(line)}")
+            continue
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.append((_text(name), _text(value)))
+    return tuple(fields)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8").strip(" \t\r")
+    except UnicodeDecodeError:
+        return data.decode("latin-1").strip(" \t\r")
+
+
+def _feed(source: _Source, length: int, block: _Block) -> None:
+    missing = length
+    while missing:
+        if source.at == len(source.buffer) and not source.fill():
+            what = f"the record's block is shorter than its Content-Length of {length} bytes"
+            raise Damaged(source.offset, what)
+        piece = memoryview(source.buffer)[source.at : source.at + missing]
+        block.take(piece)
+        source.at += len(piece)
+        missing -= len(piece)
+
+
+class _Block:
+    """What is learned of a block while it goes by. `held` is its HTTP head, or all of it where that was asked for."""
+
+    def __init__(self, record: Record, depth: Depth) -> None:
+        self.held = bytearray()
+        kind = record.header("WARC-Type")
+        self._keep = depth.keep or (kind in ("metadata", "warcinfo") and _is_small_fields(record))
+        is_http = record.header("Content-Type").lower().startswith(_HTTP_TYPES)
+        self._in_head = is_http and kind in ("response", "revisit", "request")
+        self._block_digest = record.header("WARC-Block-Digest") if depth.verify else ""
+        payload_digest = record.header("WARC-Payload-Digest") if kind in ("response", "resource") else ""
+        # What the payload is, tools disagree on (WARC 1.1, 6.3.2): where there is a digest of the block, that decides.
+        self._payload_digest = payload_digest if depth.verify and not self._block_digest else ""
+        self._of_block = _hasher(self._block_digest)
+        self._of_payload = _hasher(self._payload_digest)
+        wants_sha1 = depth.payload_sha1 and not record.header("WARC-Payload-Digest")
+        self._sha1 = _hasher("sha1:-") if wants_sha1 and kind in ("response", "resource", "revisit") else None
+        self._chunked: bytearray | None = None
+        self._hashes: list[_Hash] = [found for found in (self._of_payload, self._sha1) if found is not None]
+
+    def take(self, piece: memoryview) -> None:
+        if self._of_block is not None:
+            self._of_block.update(piece)
+        if self._in_head:
+            self._take_head(piece)
+            return
+        if self._keep:
+            self.held += piece
+        self._take_body(piece)
+
+    def _take_head(self, piece: memoryview) -> None:
+        looked_at = max(0, len(self.held) - 3)
+        self.held += piece
+        end = message.HEAD_END.search(self.held, looked_at)
+        if end is None and len(self.held) < _MOST_HEAD_BYTES:
+            return
+        self._in_head = False
+        body_at = end.end() if end else len(self.held)
+        if self._of_payload is not None and b"chunked" in self.held[:body_at].lower():
+            self._chunked = bytearray()
+        self._take_body(memoryview(bytes(self.held[body_at:])))
+        if not self._keep:
+            del self.held[body_at:]
+
+    def _take_body(self, piece: memoryview) -> None:
+        for found in self._hashes:
+            found.update(piece)
+        if self._chunked is not None:
+            self._chunked += piece
+            if len(self._chunked) > _MOST_CHUNKED_BYTES:
+                self._chunked, self._of_payload = None, None
+
+    def payload_sha1(self) -> str | None:
+        if self._sha1 is None:
+            return None
+        return "sha1:" + base64.b32encode(self._sha1.digest()).decode("ascii")
+
+    def faults(self) -> tuple[str, ...]:
+        if self._of_block is not None and not digest_agrees(self._block_digest, self._of_block.digest()):
+            return ("the block is not what its digest says",)
+        if self._of_payload is None or digest_agrees(self._payload_digest, self._of_payload.digest()):
+            return ()
+        if self._chunked is not None:
+            entity = hashlib.new(_algorithm(self._payload_digest), message.dechunk(bytes(self._chunked))[0])
+            if digest_agrees(self._payload_digest, entity.digest()):
+                return ()
+        return ("the payload is not what its digest says",)
+
+
+def _is_small_fields(record: Record) -> bool:
+    is_fields = record.header("Content-Type").startswith(WARC_FIELDS)
+    return is_fields and int(record.header("Content-Length")) <= _MOST_FIELDS_BYTES
+
+
+def _algorithm(digest: str) -> str:
+    return digest.partition(":")[0].lower().replace("-", "")
+
+
+def _hasher(digest: str) -> _Hash | None:
+    """A hash of the algorithm which a digest names; None where it names none that can be judged."""
+    algorithm = _algorithm(digest)
+    if ":" not in digest or algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
+        return None
+    return hashlib.new(algorithm, usedforsecurity=False)

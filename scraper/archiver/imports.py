@@ -1,0 +1,321 @@
+"""Takes other tools' WARCs into the collection `imported`: proved, unchanged, with an index and where they are from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scraper.archiver import foreign, foreign_index
+from scraper.archiver.index import merge_indexes, write_index
+from scraper.archiver.layout import (
+    IMPORTED,
+    PLAIN_SUFFIX,
+    SEAL_SUFFIX,
+    WARC_SUFFIX,
+    Layout,
+    make_folder,
+    replace_file,
+    sync_folder,
+    writing,
+)
+from scraper.archiver.members import Damaged
+from scraper.archiver.segment import write_missing_seal
+from scraper.archiver.visits import read_fields
+from scraper.errors import IntegrityError, UsageError
+
+SIDECAR_SUFFIX = ".import.json"
+_COPY_BYTES = 1 << 20
+_NAME_CHARACTERS = 100
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_ENDS = re.compile(r"(?:\.warc)?(?:\.(?:gz|open))?\Z", re.IGNORECASE)
+_MOST_TOLD = 1000  # of what was left out
+# A packed WARC of text comes to a twentieth of its size; gzip can go to a thousandth.
+_BOMB_RATIO, _BOMB_BYTES = 200, 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a WARC is from. `name` is the file as it was given, `sha256` of its bytes; `member` its name in a WACZ.
+
+    `pages` are the addresses and 14-digit times which a WACZ calls its pages.
+    """
+
+    name: str
+    sha256: str
+    tool: str = ""
+    member: str = ""
+    title: str = ""
+    created: str = ""
+    pages: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One WARC of the collection as one import brought it: what its sidecar says."""
+
+    source: Source
+    warc: str
+    imported_at: str
+    left_out: tuple[str, ...] = ()
+
+
+class Refused(IntegrityError):
+    """A file that is not whole; `problems` say where and why."""
+
+    def __init__(self, name: str, problems: tuple[str, ...]) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(
+            f"{name}: {problems[0]}{more}; nothing of it was taken: get a whole copy,"
+            " or take what is whole of it with --salvage"
+        )
+        self.problems = problems
+
+
+@dataclass(slots=True)
+class _Proof:
+    """What reading a whole file showed."""
+
+    records: int = 0
+    shared: bool = False
+    tool: str = ""
+    problems: list[Damaged] | None = None
+
+
+class Imports:
+    """The collection of imported WARCs. Needs the archive's `Lock` for all that writes."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root, IMPORTED)
+
+    def add_file(self, path: Path, sha256: str, imported_at: datetime, *, salvage: bool) -> list[Import]:
+        """Take in a file whose bytes have this sha256: a WARC, or the WARCs of a WACZ.
+
+        Raises `Refused` when it is damaged, unless `salvage` takes its whole records alone; `UsageError` for what is
+        neither; `ArchiveUnwritable`.
+        """
+        try:
+            with path.open("rb") as file:
+                return [self.add(file, Source(path.name, sha256), imported_at, salvage=salvage)]
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+    def path_of(self, warc: str) -> Path:
+        """Where a WARC of the collection lies."""
+        return self.layout.warcs / warc
+
+    def add(self, file: BinaryIO, source: Source, imported_at: datetime, *, salvage: bool) -> Import:
+        """Take in one WARC, read from its first byte to its last. Gives what was taken under which name.
+
+        Raises `Refused` when it is damaged, unless `salvage` takes its whole records alone; `UsageError` for what is
+        no WARC; `ArchiveUnwritable`. After a kill at any moment, the same again completes it.
+        """
+        make_folder(self.layout.warcs)
+        self._sweep()
+        temporary = self.layout.warcs / ".incoming.tmp"
+        try:
+            copied = _copy(file, temporary)
+            return self._take(temporary, copied, source, imported_at, salvage)
+        finally:
+            self._sweep()
+
+    def _take(self, path: Path, sha256: str, source: Source, imported_at: datetime, salvage: bool) -> Import:
+        proof = _prove(path)
+        if proof.shared:
+            path, sha256 = self._unpacked(path)
+            proof = _prove(path)
+        if proof.records == 0 and _is_no_warc(path):
+            told = f": {proof.problems[0].what}" if proof.problems and "ARC file" in proof.problems[0].what else ""
+            raise UsageError(f"{source.name}: not a WARC{told}")
+        problems = tuple(_sentences(proof))
+        if problems and not (salvage and proof.records):
+            raise Refused(source.member or source.name, problems)
+        if problems:
+            path, sha256 = self._salvaged(path)
+        name = f"{sha256[:12]}-{safe_name(source.member or source.name)}"
+        name += WARC_SUFFIX if foreign.is_packed(path) else PLAIN_SUFFIX
+        source = replace(source, tool=source.tool or proof.tool)
+        taken = Import(source, name, f"{imported_at:%Y-%m-%dT%H:%M:%SZ}", problems[:_MOST_TOLD])
+        self._place(path, taken)
+        return taken
+
+    def _place(self, path: Path, taken: Import) -> None:
+        """Put a proved file into its place: first where it is from, then its name, then index and seal."""
+        final = self.layout.warcs / taken.warc
+        others = [other for other in self.of_warc(taken.warc) if other.source.sha256 != taken.source.sha256]
+        if not final.exists() or len(others) == len(self.of_warc(taken.warc)):
+            self._write_sidecar(taken.warc, [*others, taken])
+        with writing(final):
+            if not final.exists():
+                path.replace(final)
+            sync_folder(self.layout.warcs)
+        self.complete(taken.warc)
+
+    def complete(self, warc: str) -> None:
+        """Index and seal a file where a crash came before."""
+        path = self.layout.warcs / warc
+        if not path.with_name(warc + SEAL_SUFFIX).exists():
+            write_index(self.layout, warc, foreign_index.entries(path, warc, []))
+            write_missing_seal(self.layout, path)
+            merge_indexes(self.layout)
+
+    # ------------------------------------------------------------- provenance
+
+    def all(self) -> Iterator[Import]:
+        """Every import, by the name of its WARC; of a WARC put here by hand, one that knows only its name."""
+        for path in self.layout.closed_warcs():
+            yield from self.of_warc(path.name) or [unknown(path.name)]
+
+    def of_warc(self, warc: str) -> list[Import]:
+        """The imports which brought a WARC. Raises `IntegrityError` on a damaged sidecar."""
+        path = self._sidecar(warc)
+        try:
+            return [_import_of(fields, warc) for fields in json.loads(path.read_bytes())["imports"]]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{path}: damaged; put it back from a copy, or delete it") from error
+
+    def _write_sidecar(self, warc: str, imports: Iterable[Import]) -> None:
+        listed = [asdict(item) | {"warc": warc} for item in imports]
+        data = json.dumps({"warc": warc, "imports": listed}, ensure_ascii=False, indent=1)
+        replace_file(self._sidecar(warc), data.encode("utf-8", "replace") + b"\n")
+
+    def _sidecar(self, warc: str) -> Path:
+        return self.layout.warcs / (warc + SIDECAR_SUFFIX)
+
+    # -------------------------------------------------------------- temporary
+
+    def _sweep(self) -> None:
+        with writing(self.layout.warcs):
+            for path in self.layout.warcs.glob(".incoming*.tmp"):
+                path.unlink(missing_ok=True)
+
+    def _unpacked(self, path: Path) -> tuple[Path, str]:
+        """The WARC inside of a file that was packed as a whole: so any program can read a record from its offset."""
+        plain = self.layout.warcs / ".incoming.plain.tmp"
+        limit = max(_BOMB_BYTES, path.stat().st_size * _BOMB_RATIO)
+        with path.open("rb") as file:
+            return plain, _write(_gunzipped(file, limit), plain)
+
+    def _salvaged(self, path: Path) -> tuple[Path, str]:
+        """The whole, right records of a file, each byte for byte."""
+        kept = self.layout.warcs / ".incoming.salvaged.tmp"
+        return kept, _write(_whole_records(path), kept)
+
+
+def unknown(warc: str) -> Import:
+    """A WARC of which nobody knows where it is from: it was put into its place by hand."""
+    return Import(Source(warc, ""), warc, "")
+
+
+def _import_of(fields: dict[str, Any], warc: str) -> Import:
+    said = fields["source"]
+    pages = tuple((str(href), str(stamp)) for href, stamp in said["pages"])
+    source = Source(**{**said, "pages": pages})
+    return Import(source, warc, fields["imported_at"], tuple(fields["left_out"]))
+
+
+def safe_name(name: str) -> str:
+    """A foreign file's name as one that any file system takes, without what says that it is a WARC."""
+    base = re.split(r"[/\\]", name)[-1]
+    base = _UNSAFE.sub("-", _ENDS.sub("", base)).strip(".-")
+    return base[:_NAME_CHARACTERS].strip(".-") or "warc"
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, hex. Raises `UsageError` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+# -------------------------------------------------------------------- reading
+
+
+def _prove(path: Path) -> _Proof:
+    damages: list[Damaged] = []
+    proof = _Proof(problems=damages)
+    for found in foreign.scan_on(path, damages, foreign.PROOF):
+        proof.shared = proof.shared or found.is_shared
+        if proof.shared:
+            return proof
+        if found.faults:
+            damages.append(Damaged(found.offset, found.faults[0]))
+            continue
+        proof.records += 1
+        if found.record.type == "warcinfo" and not proof.tool:
+            proof.tool = read_fields(found.record.block).raw("software")[:200]
+    return proof
+
+
+def _sentences(proof: _Proof) -> Iterator[str]:
+    for damage in sorted(proof.problems or [], key=lambda damage: damage.offset):
+        yield f"offset {damage.offset}: {damage.what}"
+
+
+def _is_no_warc(path: Path) -> bool:
+    try:
+        next(foreign.scan(path, 0, foreign.GLANCE), None)
+    except Damaged as damage:
+        return damage.offset == 0
+    return True
+
+
+def _whole_records(path: Path) -> Iterator[bytes]:
+    packed = foreign.is_packed(path)
+    with path.open("rb") as file:
+        for found in foreign.scan_on(path, [], foreign.PROOF):
+            if found.faults:
+                continue
+            file.seek(found.offset)
+            left = found.length
+            while left and (chunk := file.read(min(left, _COPY_BYTES))):
+                yield chunk
+                left -= len(chunk)
+            if not packed:
+                yield b"\r\n\r\n"
+
+
+def _gunzipped(file: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
+    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    unpacked = 0
+    pending = b""
+    try:
+        while pending := pending or file.read(65536):
+            data = stream.decompress(pending, _COPY_BYTES)
+            pending = stream.unconsumed_tail
+            if stream.eof:
+                pending = stream.unused_data
+                stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            unpacked += len(data)
+            if unpacked > limit_bytes:
+                raise IntegrityError(f"unpacks to more than {limit_bytes >> 20} MiB: a bomb; unpack it by hand first")
+            yield data
+    except zlib.error:
+        return  # the records before the tear; the reader tells of it
+
+
+def _copy(file: BinaryIO, path: Path) -> str:
+    return _write(iter(lambda: file.read(_COPY_BYTES), b""), path)
+
+
+def _write(chunks: Iterable[bytes], path: Path) -> str:
+    """Write a file durably; gives its sha256."""
+    digest = hashlib.sha256()
+    with writing(path), path.open("wb") as out:
+        for chunk in chunks:
+            digest.update(chunk)
+            out.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
