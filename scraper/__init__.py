@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scraper.extractor import extract as extract
+    from scraper.replay.transport import ArchiveTransport as ArchiveTransport
 
-__all__ = ["extract"]
+__all__ = ["ArchiveTransport", "extract"]
 __version__ = "0.1.0"
 
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from scraper.extractor import extract
 
         return extract
+    if name == "ArchiveTransport":
+        from scraper.replay.transport import ArchiveTransport
+
+        return ArchiveTransport
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
