@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,17 @@ def _block(block: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def paragraphs(article: Mapping[str, Any]) -> list[str]:
-    """Title and body as paragraphs of plain text: what is compared from one capture to the next."""
-    title = _text(article, "title")
+    """The body as paragraphs of plain text: what is compared from one capture to the next."""
     texts = [_text(block, "text") for block in _dicts(article, "blocks")]
     lines = [" ".join(line.split()) for text in texts for line in text.splitlines()]
-    return [*([title] if title else []), *filter(None, lines)]
+    return list(filter(None, lines))
+
+
+def labelled(article: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Some of what a reader sees, by name."""
+    image = article.get("image")
+    merged = {**(image if isinstance(image, dict) else {}), **article}
+    return {name: as_text(merged.get(name)) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 from scraper import archiver, urls
 from scraper.archiver import IndexEntry
-from scraper.errors import IntegrityError
-from scraper.replay import address
+from scraper.errors import IntegrityError, UsageError
 from scraper.replay.holdings import Holdings
 
 LOOK_BACK = 50  # captures looked at for an earlier text
@@ -57,12 +56,23 @@ def around(collection: str, entries: Sequence[IndexEntry], entry: IndexEntry) ->
 
 
 def at_time(entries: Sequence[IndexEntry], timestamp: str) -> IndexEntry | None:
-    """The capture of a time given by 14 digits or fewer, else the nearest; None when there are none."""
-    exact = [entry for entry in entries if entry.timestamp == timestamp]
-    if exact:
-        return exact[-1]
-    wanted = address.instant(timestamp)
-    return min(entries, key=lambda entry: abs(entry.captured_at - wanted), default=None)
+    """The capture of a time given by 4 to 14 digits, else the nearest; None when there are none.
+
+    Of several in one second it is the last one that was no failure. Raises `UsageError` for what is no time.
+    """
+    wanted = _instant(timestamp)
+    nearest = min((entry.captured_at for entry in entries), key=lambda at: abs(at - wanted), default=None)
+    same = [entry for entry in entries if entry.captured_at == nearest]
+    return max(reversed(same), key=lambda entry: (entry.status or "9") < "4", default=None) if same else None
+
+
+def _instant(digits: str) -> datetime:
+    try:
+        if not (digits.isascii() and digits.isdigit() and len(digits) in (4, 6, 8, 10, 12, 14)):
+            raise ValueError(digits)
+        return datetime.strptime(digits + "00000101000000"[len(digits) :], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise UsageError(f"{digits[:40]}: not a time; give 4 to 14 digits, as in 20190909120300") from error
 
 
 def text_of(holdings: Holdings, collection: str, entry: IndexEntry) -> Text | None:

@@ -31,9 +31,9 @@ def tab(collection: str, timestamp: str, name: str, url: str) -> str:
     return f"/-/capture/{quote(collection)}/{timestamp}/{name}/{archived(url)}"
 
 
-def captures(collection: str, url: str) -> str:
-    """All captures of a URL."""
-    return f"/-/captures/{quote(collection)}/{archived(url)}"
+def captures(collection: str, url: str, prefix: str = "") -> str:
+    """All captures of a URL, or those of a year (4 digits) or month (6 digits)."""
+    return f"/-/captures/{quote(collection)}/{prefix}{'/' if prefix else ''}{archived(url)}"
 
 
 def document(digest: str) -> str:
@@ -41,6 +41,6 @@ def document(digest: str) -> str:
     return f"/-/document/{quote(digest)}"
 
 
-def search(words: str, collection: str, number: int) -> str:
+def search(words: str, number: int) -> str:
     """One page of search results; pages count from 1."""
-    return f"/-/search?q={quote(words, safe='')}&in={quote(collection, safe='')}&page={number}"
+    return f"/-/search?q={quote(words, safe='')}&page={number}"

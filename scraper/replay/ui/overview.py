@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from scraper.errors import IntegrityError
+from scraper import archiver
+from scraper.archiver.search import Hit, find_everywhere
+from scraper.errors import IntegrityError, ScraperError, UsageError
+from scraper.replay import address
 from scraper.replay.holdings import Holdings
-from scraper.replay.ui import plot, queries
+from scraper.replay.ui import articles, documents, links, plot, queries
 from scraper.replay.ui.rendering import render
 from scraper.replay.ui.standing import Standing, StandingOf
 from scraper.state import StateReader
@@ -18,6 +22,11 @@ from scraper.state import StateReader
 DOCUMENTS_A_PAGE = 20
 CITATIONS_ON_HOME = 6
 NEWEST = 8
+HITS_A_PAGE = 20
+MOST_RESULT_PAGES = 25
+LONGEST_QUERY = 200
+CITATIONS_A_PAGE = 50
+MOST_COUNTED = 1000
 NO_STATE = (
     "This archive has no state file, so that documents, citations and visits are not known. Captures can be looked up "
     "by their address all the same. `scraper rebuild` makes the state from the WARCs."
@@ -64,16 +73,81 @@ class Overview:
         }
 
     def search(self, request: Request) -> Response:
-        """Captures in whose title or text the words stand."""
-        return _page("search.html", {"words": request.query_params.get("q", "")})
+        """Captures in whose title or text the words stand; a web address leads to its captures."""
+        words = " ".join(request.query_params.get("q", "").split())[:LONGEST_QUERY]
+        if (place := self._place_of(words)) is not None:
+            return RedirectResponse(place, 302)
+        number = min(_page_number(request), MOST_RESULT_PAGES)
+        hits, trouble = self._found(words, number * HITS_A_PAGE + 1)
+        values = {
+            "words": words,
+            "hits": hits[(number - 1) * HITS_A_PAGE : number * HITS_A_PAGE],
+            "first": (number - 1) * HITS_A_PAGE + 1,
+            "page": number,
+            "more": len(hits) > number * HITS_A_PAGE and number < MOST_RESULT_PAGES,
+            "trouble": trouble,
+            "collections": self._holdings.names,
+        }
+        return HTMLResponse(render("search.html", values))
+
+    def _found(self, words: str, limit: int) -> tuple[list[tuple[str, Hit]], str]:
+        if not words:
+            return [], ""
+        try:
+            return find_everywhere(self._holdings.root, self._holdings.names, words, limit=limit), ""
+        except ScraperError as error:
+            return [], str(error)
+
+    def _place_of(self, words: str) -> str | None:
+        """Where the captures of a typed address are listed; None for words."""
+        if not words.lower().startswith(("http://", "https://")) or " " in words:
+            return None
+        url = address.archived_url(words)
+        names = self._holdings.names
+        held = [name for name in names if self._holdings.captures(name, url)]
+        return next((links.captures(name, url) for name in (*held, *names)), None)
 
     def document(self, request: Request) -> Response:
-        """A document beside its citations."""
-        return _page("document.html", {"digest": request.path_params["digest"]})
+        """A document's text beside its citations."""
+        digest = request.path_params["digest"]
+        with self._holdings.state() as state:
+            document = queries.document(state, digest) if state else None
+            if state is None or document is None:
+                raise UsageError(
+                    f"{digest[:64]}: no document of this digest is known here; `scraper run` reads documents"
+                )
+            count = queries.citation_count(state, document["id"])
+            pages = max(1, math.ceil(count / CITATIONS_A_PAGE))
+            number = min(_page_number(request), pages)
+            cited = queries.citations(state, document["id"], CITATIONS_A_PAGE, (number - 1) * CITATIONS_A_PAGE)
+            targets = {row["target"] for row in cited if row["target"] is not None}
+            counts = queries.capture_counts(state, targets, MOST_COUNTED)
+        for row in cited:
+            row["captures"] = counts.get(row["target"], 0)
+            row["reading"] = self._reading(row)
+        values = {
+            "document": document,
+            "source": documents.read(document, cited),
+            "citations": cited,
+            "count": count,
+            "page": number,
+            "pages": pages,
+            "page_address": lambda page: f"{links.document(digest)}?page={page}#citations",
+        }
+        return HTMLResponse(render("document.html", values))
 
-
-def _page(name: str, values: dict[str, object], status: int = 200) -> Response:
-    return HTMLResponse(render(name, values), status)
+    def _reading(self, row: dict[str, Any]) -> articles.Reading | None:
+        """The cleaned text of a citation's newest good capture."""
+        if not row["captured_at"]:
+            return None
+        try:
+            found = archiver.Texts(self._holdings.root, row["collection"]).read(
+                row["final_href"], datetime.fromisoformat(row["captured_at"])
+            )
+        except IntegrityError:
+            return None  # the capture's own page says what is damaged
+        article = found[0].get("article") if found else None
+        return articles.reading(article) if isinstance(article, dict) else None
 
 
 def _page_number(request: Request) -> int:
