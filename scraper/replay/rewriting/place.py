@@ -1,0 +1,53 @@
+"""Where a page stands in the archive, and what an address in it leads to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scraper import urls
+from scraper.references import Kind
+
+# pywb's modifiers: they tell the server what a placeholder must be like when the resource is missing.
+MODIFIERS = {
+    Kind.IMAGE: "im_",
+    Kind.STYLE: "cs_",
+    Kind.SCRIPT: "js_",
+    Kind.FRAME: "if_",
+    Kind.FONT: "oe_",
+    Kind.MEDIA: "oe_",
+    Kind.OTHER: "oe_",
+    Kind.LINK: "",
+}
+# An address which the WHATWG parser would give back as it is: nothing to escape, to lower or to walk up.
+_NORMAL = re.compile(
+    r"https?://[a-z0-9-]+(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)+/(?!\.)(?:[A-Za-z0-9~_?=&;,:+!*%$()-]|[./](?!\.))*+"
+)
+_SPACE = "".join(map(chr, range(0x21)))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A capture's collection, its timestamp (14 digits) and URL; `base` is the page's `<base href>` where it has one."""
+
+    collection: str
+    timestamp: str
+    url: str
+    base: str = ""
+
+    def resolve(self, url: str) -> str | None:
+        """An address made absolute, with its fragment and without userinfo; None where it is none of the web's."""
+        if _NORMAL.fullmatch(url):
+            return url
+        plain = url.strip(_SPACE)
+        fragment = plain.partition("#")[2]
+        try:
+            href = urls.target(plain, self.base or self.url).href
+        except urls.NotATarget:
+            return None
+        return f"{href}#{fragment}" if fragment else href
+
+    def link(self, url: str, modifier: str = "") -> str:
+        """The address in the archive of an absolute or relative URL, or "" where that is none of the web's."""
+        href = self.resolve(url)
+        return f"/{self.collection}/{self.timestamp}{modifier}/{href}" if href else ""
