@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scraper.fetcher.burst import Requisites as Requisites
     from scraper.fetcher.fetcher import Fetched as Fetched
     from scraper.fetcher.fetcher import Fetcher as Fetcher
     from scraper.fetcher.fetcher import Progress as Progress
     from scraper.fetcher.fetcher import user_agent as user_agent
 
-__all__ = ["Fetched", "Fetcher", "Progress", "user_agent"]
+__all__ = ["Fetched", "Fetcher", "Progress", "Requisites", "user_agent"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from scraper import urls
-from scraper.fetcher import politeness
+from scraper.fetcher import politeness, requisites
+from scraper.fetcher.burst import Burst, Crew, Known, Requisites
 from scraper.fetcher.guard import Guard
 from scraper.fetcher.memory import Memories
 from scraper.fetcher.permission import Permissions
 from scraper.fetcher.queue import Opening, Queue, Stopped, Turn
+from scraper.fetcher.requisites import Need
 from scraper.fetcher.robots import PRODUCT, Rules
-from scraper.fetcher.visit import Means, Trip, Verdict, opening_of
+from scraper.fetcher.visit import Means, Terms, Trip, Verdict, opening_of
 from scraper.fetcher.wire import Wire
-from scraper.model import Capture, HostMemory, Purpose, Target, Visit
+from scraper.model import Capture, HostMemory, Purpose, State, Target, Visit
 from scraper.settings import FetchSettings
 
 # What is in flight when the run is stopped may end by itself for so long.
@@ -25,11 +28,15 @@ _GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A visit that has ended, and the memory, after it, of every host it touched."""
+    """A visit that has ended, and the memory, after it, of every host it touched.
+
+    `page` is, for a requisite, what `keep` gave for the page that needs it.
+    """
 
     visit: Visit
     capture: Capture
     hosts: tuple[HostMemory, ...]
+    page: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ class Progress:
         return f"{said} (for {self.host} until {self.until:%H:%M:%S} UTC)" if self.host and self.until else said
 
 
-Keep = Callable[[Fetched], Awaitable[None]]
+# What it gives for a page comes back with the page's requisites; None: none are wanted.
+Keep = Callable[[Fetched], Awaitable[object]]
 
 
 def user_agent(version: str, contact: str) -> str:
@@ -59,10 +67,19 @@ class Fetcher:
     """The only door to the network. One instance does one run.
 
     `recall` gives the memory that earlier runs left of a host. The product token that robots.txt files are searched
-    for is the first word of the User-Agent, up to its slash.
+    for is the first word of the User-Agent, up to its slash. With `requisites`, each page that was captured is followed
+    by what it needs to be seen.
     """
 
-    def __init__(self, settings: FetchSettings, user_agent: str, recall: Callable[[str], HostMemory | None]) -> None:
+    def __init__(
+        self,
+        settings: FetchSettings,
+        user_agent: str,
+        recall: Callable[[str], HostMemory | None],
+        requisites: Requisites | None = None,
+    ) -> None:
+        wanted = requisites is not None and requisites.settings.requisites == "page"
+        self._requisites = requisites if wanted else None
         self._settings = settings
         self._user_agent = user_agent
         self._memories = Memories(recall)
@@ -73,12 +90,14 @@ class Fetcher:
     async def run(self, visits: Iterable[Visit], keep: Keep) -> None:
         """Fetch all, politely, hosts in parallel; await `keep` once for each visit that has ended.
 
-        The visits to robots.txt files are handed over as well, each before the pages it rules. Calls of `keep` may
+        The visits to robots.txt files are handed over as well, each before the pages it rules, and those of a page's
+        requisites after it. Calls of `keep` may
         overlap; while many are under way no new request starts. `visits` may be long and lazy. An exception in
         `keep` or in `visits` ends the run and is raised.
         """
         wire = Wire(self._settings, self._guard)
-        self._run = run = _Run(self._settings, self._user_agent, self._guard, self._memories, wire, keep)
+        means = _Means(self._settings, self._user_agent, self._guard, self._memories, wire, self._requisites)
+        self._run = run = _Run(means, keep)
         try:
             if not self._stopping:
                 await run.all(iter(visits))
@@ -96,29 +115,37 @@ class Fetcher:
         return self._run.progress() if self._run else Progress(0, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a run is made with."""
+
+    settings: FetchSettings
+    user_agent: str
+    guard: Guard
+    memories: Memories
+    wire: Wire
+    requisites: Requisites | None
+
+
 class _Run:
     """One run: its queue, its rulings, and a task for every visit under way."""
 
-    def __init__(
-        self,
-        settings: FetchSettings,
-        user_agent: str,
-        guard: Guard,
-        memories: Memories,
-        wire: Wire,
-        keep: Keep,
-    ) -> None:
-        self._settings = settings
-        self._memories = memories
+    def __init__(self, given: _Means, keep: Keep) -> None:
+        self._settings = settings = given.settings
+        self._memories = memories = given.memories
         self._keep = keep
         self._loop = asyncio.get_running_loop()
         self._queue = Queue(settings.parallel_hosts, self._opening, self._start)
-        product = user_agent.partition("/")[0]
-        self._permissions = Permissions(product, settings.robots_hours, memories, self._fetch_robots)
+        product = given.user_agent.partition("/")[0]
+        self._permissions = Permissions(product, settings.robots_hours, memories, self._fetch_robots, self._spawn)
         self._means = Means(
-            settings, user_agent, guard, wire, self._queue, memories, self._rules, self._permissions.known,
-            self._loop.time,
+            settings, given.user_agent, given.guard, given.wire, self._queue, memories, self._rules,
+            self._permissions.known, self._loop.time, given.requisites is not None,
         )  # fmt: skip
+        self._crew = (
+            Crew(self._means, given.requisites, Known(), self._travel, self._hand_over) if given.requisites else None
+        )
+        self._bursts: set[Burst] = set()
         self._group = asyncio.TaskGroup()
         self._trips: dict[Trip, asyncio.Task[None]] = {}
         self._stopping = False
@@ -138,6 +165,8 @@ class _Run:
             return
         self._stopping = True
         self._queue.stop()
+        for burst in self._bursts:
+            burst.stop()
         self._loop.call_later(_GRACE_SECONDS, self._break_off)
 
     def progress(self) -> Progress:
@@ -149,25 +178,49 @@ class _Run:
     def _start(self, visit: Visit, turn: Turn) -> None:
         self._group.create_task(self._visit(visit, turn))
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._group.create_task(work)
+
     async def _visit(self, visit: Visit, turn: Turn) -> None:
         trip = Trip(self._means, visit, Purpose.PAGE, turn)
         try:
             capture = await self._travel(trip)
-            for host in trip.hosts:
-                if not self._queue.wants(host):
-                    await self._means.wire.hang_up(host)
-            await self._hand_over(visit, capture, trip)
+            await self._hang_up(trip)
+            kept = await self._hand_over(visit, capture, trip)
             self._done += 1
+            if self._crew is not None and kept is not None and capture.outcome.state is State.CAPTURED:
+                needs = requisites.of_page(capture.exchanges[-1])
+                del capture  # a page waits for many hosts; its bytes are safe
+                await self._see_to(Burst(self._crew, kept), needs, trip)
+            trip.leave()
+            await self._hang_up(trip)
         except Stopped:
             pass
         finally:
+            trip.leave()
             self._queue.ended()
 
-    async def _fetch_robots(self, target: Target, turn: Turn | None) -> None:
+    async def _see_to(self, burst: Burst, needs: list[Need], trip: Trip) -> None:
+        """Fetch what a page needs to be seen; nothing of the page depends on it any more."""
+        if self._stopping or not needs:
+            return
+        self._bursts.add(burst)
+        try:
+            await burst.run(needs, trip.stay())
+        finally:
+            self._bursts.discard(burst)
+
+    async def _hang_up(self, trip: Trip) -> None:
+        """Keep no line to a host that nobody waits for."""
+        for host in trip.hosts:
+            if not self._queue.wants(host):
+                await self._means.wire.hang_up(host)
+
+    async def _fetch_robots(self, target: Target, turn: Turn | None, terms: Terms | None = None) -> None:
         visit = Visit(target)
-        trip = Trip(self._means, visit, Purpose.ROBOTS, turn)
+        trip = Trip(self._means, visit, Purpose.ROBOTS, turn, terms)
         capture = await self._travel(trip)
-        self._obey(capture, self._permissions.learn(capture))
+        self._obey(capture, self._permissions.learn(capture, lightly=terms is not None))
         await self._hand_over(visit, capture, trip)
 
     def _obey(self, capture: Capture, crawl_delay_seconds: float | None) -> None:
@@ -204,11 +257,11 @@ class _Run:
             if trip.in_flight:
                 task.cancel()
 
-    async def _hand_over(self, visit: Visit, capture: Capture, trip: Trip) -> None:
+    async def _hand_over(self, visit: Visit, capture: Capture, trip: Trip, page: object = None) -> object:
         hosts = tuple(self._memories.of(host) for host in trip.hosts)
         self._queue.unkept += 1
         try:
-            await self._keep(Fetched(visit, capture, hosts))
+            return await self._keep(Fetched(visit, capture, hosts, page))
         finally:
             self._queue.unkept -= 1
             trip.let_go()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from scraper import message, urls
 from scraper.fetcher import robots
 from scraper.fetcher.memory import Memories
-from scraper.fetcher.queue import Queue, Turn
+from scraper.fetcher.queue import LeftOut, Opening, Queue, Stopped, Turn
 from scraper.fetcher.robots import Rules
-from scraper.fetcher.visit import Trip, Verdict
+from scraper.fetcher.visit import Terms, Trip, Verdict
 from scraper.model import Capture, HostMemory, Outcome, State, Target, Truncation
 
 # RFC 9309, 2.4: a copy should not be used for longer than a day, unless the file is unreachable.
 _LONGEST_HOURS = 24.0
 _MOST_PARSED = 2_000
+_MOST_GIVEN_UP = 20_000
 
 Ruling = Rules | Verdict
 
@@ -31,14 +33,17 @@ class Permissions:
         product: str,
         robots_hours: float,
         memories: Memories,
-        fetch: Callable[[Target, Turn | None], Awaitable[None]],
+        fetch: Callable[[Target, Turn | None, Terms | None], Awaitable[None]],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._product = product
         self._keep_for = timedelta(hours=min(robots_hours, _LONGEST_HOURS))
         self._memories = memories
         self._fetch = fetch
         self._rulings: OrderedDict[str, Ruling] = OrderedDict()
-        self._on_the_way: dict[str, asyncio.Future[Ruling]] = {}
+        self._spawn = spawn
+        self._on_the_way: dict[str, asyncio.Future[Ruling | None]] = {}
+        self._given_up: OrderedDict[str, Verdict] = OrderedDict()  # asked once, for something nothing depends on
 
     def known(self, target: Target) -> Rules:
         """The rules of an origin as far as they are known; none else."""
@@ -51,17 +56,58 @@ class Permissions:
 
     async def rules(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
         """The ruling for an address's origin; while its robots.txt is on the way, no turn is held."""
+        if trip.terms is not None:
+            return await self._rules_on_terms(target, trip.terms, queue)
         origin = urls.origin(target)
         ruling = self._rulings.get(origin)
         if ruling is None:
             ruling = self._remembered(target)
         if ruling is None and (pending := self._on_the_way.get(origin)) is not None:
             trip.give_back()
-            return await asyncio.shield(pending)
+            # None: it was asked for on behalf of something that does not try twice; a page does.
+            return await asyncio.shield(pending) or await self.rules(target, trip, queue)
         if ruling is None:
             return await self._asked(target, trip, queue)
         self._note(origin, ruling)
         return ruling
+
+    async def _rules_on_terms(self, target: Target, terms: Terms, queue: Queue) -> Ruling:
+        """The ruling, if it is known or can be had in one try and in time; a failure counts for such visits only."""
+        origin = urls.origin(target)
+        ruling = self._rulings.get(origin) or self._remembered(target)
+        if ruling is not None:
+            self._note(origin, ruling)
+            return ruling
+        if (verdict := self._given_up.get(origin)) is not None:
+            return verdict
+        pending = self._on_the_way.get(origin)
+        if pending is None:
+            pending = self._on_the_way[origin] = asyncio.get_running_loop().create_future()
+            self._spawn(self._ask_once(target, terms, queue, pending))
+        try:
+            async with asyncio.timeout_at(terms.ends_at):
+                ruling = await asyncio.shield(pending) or self._given_up.get(origin)
+        except TimeoutError:
+            ruling = None
+        if ruling is None:
+            raise LeftOut
+        return ruling
+
+    async def _ask_once(
+        self, target: Target, terms: Terms, queue: Queue, pending: asyncio.Future[Ruling | None]
+    ) -> None:
+        origin, host = urls.origin(target), urls.host_key(target)
+        queue.pause(host)
+        try:
+            in_time = Terms(terms.ends_at, _InTime(queue, terms.ends_at))
+            await self._fetch(urls.target("/robots.txt", target.href), None, in_time)
+        except (LeftOut, Stopped):
+            pass
+        finally:
+            del self._on_the_way[origin]
+            if not pending.done():
+                pending.set_result(self._rulings.get(origin))
+            queue.resume(host)
 
     def _remembered(self, target: Target) -> Ruling | None:
         memory = self._memories.of(urls.host_key(target))
@@ -75,11 +121,11 @@ class Permissions:
 
     async def _asked(self, target: Target, trip: Trip, queue: Queue) -> Ruling:
         origin, host = urls.origin(target), urls.host_key(target)
-        pending: asyncio.Future[Ruling] = asyncio.get_running_loop().create_future()
+        pending: asyncio.Future[Ruling | None] = asyncio.get_running_loop().create_future()
         self._on_the_way[origin] = pending
         queue.pause(host)
         try:
-            await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over())
+            await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over(), None)
             ruling = self._rulings[origin]
             pending.set_result(ruling)
         finally:
@@ -94,11 +140,19 @@ class Permissions:
         while len(self._rulings) > _MOST_PARSED:
             self._rulings.popitem(last=False)
 
-    def learn(self, capture: Capture) -> float | None:
-        """Note what a visit to a robots.txt brought, here and in its host's memory; gives its Crawl-delay."""
+    def learn(self, capture: Capture, lightly: bool = False) -> float | None:
+        """Note what a visit to a robots.txt brought, here and in its host's memory; gives its Crawl-delay.
+
+        `lightly`: it was tried but once, so that a failure says nothing for pages.
+        """
         host = urls.host_key(capture.target)
         memory = self._memories.of(host)
         ruling = self._ruling(capture)
+        if lightly and isinstance(ruling, Verdict):
+            self._given_up[urls.origin(capture.target)] = ruling
+            while len(self._given_up) > _MOST_GIVEN_UP:
+                self._given_up.popitem(last=False)
+            return None
         origins = {urls.origin(capture.target): capture.target.scheme}
         if urls.host_key(capture.final) == host and capture.final.path == "/robots.txt":
             # http://x/robots.txt that leads to https://x/robots.txt: both have been read.
@@ -120,6 +174,24 @@ class Permissions:
         if _last_good(memory):
             return self.parsed(memory)
         return _unreachable(capture)
+
+
+class _InTime:
+    """The queue's turns, but none after a time."""
+
+    def __init__(self, queue: Queue, ends_at: float) -> None:
+        self._queue = queue
+        self._ends_at = ends_at
+
+    async def turn(self, host: str, not_before: float = 0.0) -> Turn:
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                return await self._queue.turn(host, not_before)
+        except TimeoutError:
+            raise LeftOut from None
+
+    def release(self, turn: Turn, opening: Opening | None) -> None:
+        self._queue.release(turn, opening)
 
 
 def read(capture: Capture) -> tuple[int | None, bytes]:

@@ -28,6 +28,10 @@ class Stopped(Exception):
     """No new request starts any more."""
 
 
+class LeftOut(Exception):
+    """The budget or the patience for a visit that nothing depends on is used up: it is not made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """When a host may be asked again, in loop time; `held` says that it asked for more patience than a run has."""

@@ -6,21 +6,23 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from scraper import message, printable, urls
-from scraper.fetcher import guard, politeness, redirects, retry
+from scraper.fetcher import guard, politeness, redirects, requisites, retry
 from scraper.fetcher.guard import Guard
 from scraper.fetcher.memory import Memories
 from scraper.fetcher.queue import Opening, Queue, Turn
 from scraper.fetcher.robots import CAP_BYTES as ROBOTS_CAP_BYTES
 from scraper.fetcher.robots import Rules
-from scraper.fetcher.wire import Headers, Limits, Reply, Wire
+from scraper.fetcher.wire import Headers, Limits, Purse, Reply, Wire
 from scraper.model import Capture, Exchange, HostMemory, Outcome, Purpose, State, Target, Truncation, Visit
 from scraper.settings import MIB, FetchSettings
 
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 # Only what every reader of WARC can undo: brotli and zstd are not asked for.
 _ACCEPT_ENCODING = "gzip, deflate"
+_LEAST_SECONDS = 0.1  # for an exchange that begins when its budget is all but over
 _ROBOTS_REDIRECTS = 5  # RFC 9309, 2.3.1.2
 # RFC 9110, 5.5: what a header's value may be, read as latin-1. Servers have sent other things, too.
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]")
@@ -49,9 +51,33 @@ class Means:
     rules: Callable[[Target, Trip], Awaitable[Rules | Verdict]]
     known_rules: Callable[[Target], Rules]
     loop_time: Callable[[], float]
+    requisites: bool = False  # a page's turn goes on with what it needs to be seen
 
 
-class _Over(Exception):
+class Turns(Protocol):
+    """Who gives leave to ask a host: the queue, or the queue's turn shared by the requisites of one page."""
+
+    async def turn(self, host: str, not_before: float = 0.0) -> Turn: ...
+
+    def release(self, turn: Turn, opening: Opening | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of a visit that nothing depends on: no second try, nothing begins after `ends_at` (loop time).
+
+    `heed` is told of every answer before the host's next request may start. Raises of `turns` end the visit: `Over`
+    with an outcome, `LeftOut` without any.
+    """
+
+    ends_at: float
+    turns: Turns
+    heed: Callable[[str, Reply], None] = lambda _host, _reply: None
+    accept: str = "*/*"
+    purse: Purse | None = None
+
+
+class Over(Exception):
     """The visit ends here, with this outcome."""
 
     def __init__(self, state: State, reason: str, detail: str, until: datetime | None = None) -> None:
@@ -63,11 +89,16 @@ class _Over(Exception):
 class Trip:
     """One visit under way. It holds its host's turn only while a request is in flight."""
 
-    def __init__(self, means: Means, visit: Visit, purpose: Purpose, turn: Turn | None) -> None:
+    def __init__(
+        self, means: Means, visit: Visit, purpose: Purpose, turn: Turn | None, terms: Terms | None = None
+    ) -> None:
+        self.terms = terms
         self._means = means
+        self._turns: Turns = terms.turns if terms else means.queue
         self._visit = visit
         self._purpose = purpose
         self._granted = turn
+        self._staying: tuple[Turn, Opening] | None = None
         self._not_before = 0.0
         self._tries = 0
         self._exchanges: list[Exchange] = []
@@ -83,7 +114,7 @@ class Trip:
         started_at = datetime.now(UTC)
         try:
             await self._follow()
-        except _Over as end:
+        except Over as end:
             return self._capture(started_at, end.outcome, end.detail)
         finally:
             self.give_back()
@@ -92,7 +123,7 @@ class Trip:
     async def _follow(self) -> None:
         seen = {self._visit.target.href}
         hops = 0
-        limit = self._means.settings.max_redirects if self._purpose is Purpose.PAGE else _ROBOTS_REDIRECTS
+        limit = _ROBOTS_REDIRECTS if self._purpose is Purpose.ROBOTS else self._means.settings.max_redirects
         while True:
             self._refuse_bad_targets()
             await self._ask_robots()
@@ -101,6 +132,7 @@ class Trip:
             if following is None:
                 self._judge(reply)
             else:
+                self.leave()
                 hops += 1
                 if hops > limit:
                     raise self._over(State.FAILED, "redirects", f"more than {limit} redirects")
@@ -121,7 +153,7 @@ class Trip:
         self.hosts[urls.host_key(self._at)] = None
         ruling = await self._means.rules(self._at, self)
         if isinstance(ruling, Verdict):
-            raise _Over(ruling.outcome.state, ruling.outcome.reason, ruling.detail, ruling.outcome.until)
+            raise Over(ruling.outcome.state, ruling.outcome.reason, ruling.detail, ruling.outcome.until)
         if not ruling.allows(self._at.path):
             raise self._over(State.EXCLUDED, "robots", f"the robots.txt of {self._at.host} forbids this address")
 
@@ -155,6 +187,8 @@ class Trip:
         """Ask the address at hand, with retries."""
         self._tries = 0
         self._not_before = 0.0
+        if self.terms is not None:
+            return await self._attempt()
         reply: Reply = await retry.policy(self._means.settings, self._sleep)(self._attempt)
         return reply
 
@@ -167,14 +201,19 @@ class Trip:
         self.hosts[host] = None
         turn = await self._turn(host)
         self._tries += 1
-        opening: Opening | None = Opening(self._means.loop_time())
+        opening = Opening(self._means.loop_time())
         self.in_flight = True
         try:
             reply = await self._means.wire.exchange(self._at, self._headers(), self._limits())
             opening = self._remember(host, reply)
+            if self.terms is not None:
+                self.terms.heed(host, reply)
+            if self._may_stay(reply):
+                self._staying = (turn, opening)
         finally:
             self.in_flight = False
-            self._means.queue.release(turn, opening)
+            if self._staying is None:
+                self._turns.release(turn, opening)
         self._keep(reply)
         return reply
 
@@ -185,12 +224,29 @@ class Trip:
             self._means.queue.release(turn, None)
             turn = None
         if turn is None:
-            turn = await self._means.queue.turn(host, self._not_before)
+            turn = await self._turns.turn(host, self._not_before)
         if turn.held:
             until = self._means.memories.of(host).not_before
             detail = f"{host} asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
             raise self._over(State.DEFERRED, "held", detail, until)
         return turn
+
+    def _may_stay(self, reply: Reply) -> bool:
+        """Whether the turn is kept after this answer: it may be a page, and what it needs to be seen comes at once."""
+        exchange = reply.exchange
+        wanted = self._purpose is Purpose.PAGE and self._means.requisites and reply.fault is None
+        return wanted and exchange is not None and requisites.is_page(exchange)
+
+    def stay(self) -> tuple[Turn, Opening] | None:
+        """Take over the turn that was kept after the page, with what its host's opening is to be."""
+        staying, self._staying = self._staying, None
+        return staying
+
+    def leave(self) -> None:
+        """Give back the turn that was kept after the page."""
+        staying = self.stay()
+        if staying is not None:
+            self._means.queue.release(*staying)
 
     def hand_over(self) -> Turn | None:
         """Give the turn that this visit began with to another one."""
@@ -235,7 +291,8 @@ class Trip:
         self._means.queue.nudge()
 
     def _headers(self) -> Headers:
-        headers = [("User-Agent", self._means.user_agent), ("Accept", _ACCEPT), ("Accept-Encoding", _ACCEPT_ENCODING)]
+        accept = self.terms.accept if self.terms else _ACCEPT
+        headers = [("User-Agent", self._means.user_agent), ("Accept", accept), ("Accept-Encoding", _ACCEPT_ENCODING)]
         held = self._visit.held
         if held is not None and held.asked_href == self._at.href:
             validators = (("If-None-Match", held.etag), ("If-Modified-Since", held.last_modified))
@@ -243,10 +300,13 @@ class Trip:
         return tuple(headers)
 
     def _limits(self) -> Limits:
-        settings = self._means.settings
+        settings, terms = self._means.settings, self.terms
+        deadline_seconds = settings.deadline_seconds
+        if terms is not None:
+            deadline_seconds = max(_LEAST_SECONDS, min(deadline_seconds, terms.ends_at - self._means.loop_time()))
         if self._purpose is Purpose.ROBOTS:
-            return Limits(settings.deadline_seconds, ROBOTS_CAP_BYTES)
-        return Limits(settings.deadline_seconds, settings.max_wire_mib * MIB)
+            return Limits(deadline_seconds, ROBOTS_CAP_BYTES)
+        return Limits(deadline_seconds, settings.max_wire_mib * MIB, terms.purse if terms else None)
 
     # ----------------------------------------------------------- the outcome
 
@@ -291,8 +351,8 @@ class Trip:
             return True
         return False
 
-    def _over(self, state: State, reason: str, detail: str, until: datetime | None = None) -> _Over:
-        return _Over(state, reason, printable.line(urls.without_userinfo(detail)), until)
+    def _over(self, state: State, reason: str, detail: str, until: datetime | None = None) -> Over:
+        return Over(state, reason, printable.line(urls.without_userinfo(detail)), until)
 
     def _capture(self, started_at: datetime, outcome: Outcome, detail: str) -> Capture:
         return Capture(

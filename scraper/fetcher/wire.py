@@ -21,6 +21,7 @@ from scraper.settings import FetchSettings
 
 _IDLE_SECONDS = 20.0
 _MOST_IDLE = 64
+_LINES_TO_A_HOST = 2  # requests to a host go one by one, but for what a page needs to be seen: two by two
 # Chunks cost time whatever is in them. So many are let through, and one more for each 100 bytes.
 _FREE_CHUNKS = 200_000
 _FAIR_CHUNK_BYTES = 100
@@ -29,12 +30,23 @@ _CHUNKS_AT_A_STRETCH = 500  # then the other visits' connections are served
 Headers = tuple[tuple[str, str], ...]
 
 
+@dataclass(slots=True)
+class Purse:
+    """The bytes that several exchanges may take together."""
+
+    left_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one exchange may take: time from the first packet to the last byte, and bytes on the wire."""
+    """What one exchange may take: time from the first packet to the last byte, and bytes on the wire.
+
+    With a `purse`, several exchanges under way at once may not take more than that together.
+    """
 
     deadline_seconds: float
     wire_bytes: int
+    purse: Purse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ class Line:
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):
-    """An httpx transport whose lines record what goes over them. One line per origin: hosts get one request at a time.
+    """An httpx transport whose lines record what goes over them.
+
+    At most two lines to a host are open, if its caller has no more than two requests to it under way at once.
 
     The caller passes `extensions={"target": Target, "tape": Tape}` and reads the tape; `settle` says whether the
     line may serve again. There is no redirect, cookie, proxy or decoding here, and no `httpx.Client` above.
@@ -70,7 +84,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._idle: OrderedDict[str, Line] = OrderedDict()
+        self._idle: OrderedDict[tuple[str, int], Line] = OrderedDict()  # by origin and place
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request over a kept or a new line; raises `Unreachable` and httpcore's exceptions."""
@@ -88,23 +102,35 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     async def _line(self, target: Target, fresh: bool) -> Line:
-        kept = self._idle.pop(urls.origin(target), None)
+        kept = self._take(urls.origin(target))
         if kept is not None:
             if not fresh and not kept.http.has_expired():
                 return kept
             await kept.http.aclose()
+        # One more line is opened only when none to this origin is idle; those of the host's other scheme must not add.
+        await self.hang_up(urls.host_key(target))
         stream = await self._dialer.connect(target)
         origin = httpcore.Origin(target.scheme.encode(), target.host.strip("[]").encode(), target.port)
         return Line(httpcore.AsyncHTTP11Connection(origin, stream, keepalive_expiry=_IDLE_SECONDS), stream)
 
+    def _take(self, origin: str) -> Line | None:
+        """An idle line to an origin, out of the idle ones."""
+        places = (self._idle.pop((origin, place), None) for place in range(_LINES_TO_A_HOST))
+        return next((line for line in places if line is not None), None)
+
+    def _free_place(self, origin: str) -> tuple[str, int] | None:
+        places = ((origin, place) for place in range(_LINES_TO_A_HOST))
+        return next((place for place in places if place not in self._idle), None)
+
     async def settle(self, target: Target, line: Line, reusable: bool) -> None:
         """Keep a line for the next request to its origin, or drop it."""
         now = asyncio.get_running_loop().time()
-        if reusable and line.http.is_idle() and not line.http.has_expired():
+        place = self._free_place(urls.origin(target))
+        if reusable and place is not None and line.http.is_idle() and not line.http.has_expired():
             line.served += 1
             line.idle_since = now
             line.stream.tape = Tape()
-            self._idle[urls.origin(target)] = line
+            self._idle[place] = line
         else:
             await line.http.aclose()
         while self._idle:
@@ -117,8 +143,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
     async def hang_up(self, host: str) -> None:
         """Drop the idle lines to a host."""
         for scheme in urls.SCHEMES:
-            line = self._idle.pop(f"{scheme}://{host}", None)
-            if line is not None:
+            while (line := self._take(f"{scheme}://{host}")) is not None:
                 await line.http.aclose()
 
     async def aclose(self) -> None:
@@ -181,6 +206,7 @@ class _Call:
         self._tape = Tape()
         self._line: Line | None = None
         self._surplus = False
+        self._paid_bytes = 0
         self.was_stale = False
 
     async def run(self, fresh: bool) -> Reply:
@@ -231,6 +257,12 @@ class _Call:
 
     def _is_too_much(self, chunks: int) -> bool:
         size = len(self._tape.received)
+        purse = self._limits.purse
+        if purse is not None:
+            purse.left_bytes -= size - self._paid_bytes
+            self._paid_bytes = size
+            if purse.left_bytes < 0:
+                return True
         return size > self._limits.wire_bytes or chunks > _FREE_CHUNKS + size // _FAIR_CHUNK_BYTES
 
     def _took(self, line: Line) -> None:
@@ -278,6 +310,8 @@ class _Call:
     def _how_large(self, received: bytes) -> str:
         cap_bytes = self._limits.wire_bytes
         said = f"is larger than {cap_bytes / 2**20:g} MiB" if len(received) > cap_bytes else "comes in too many chunks"
+        if self._limits.purse is not None and self._limits.purse.left_bytes < 0:
+            said = "is more than what a page needs to be seen may take"
         return f"the answer {said}; the first part is kept"
 
 

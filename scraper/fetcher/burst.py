@@ -1,0 +1,260 @@
+"""What a page needs to be seen, fetched in one go: within its budget, host by host, after the page is safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from scraper.fetcher import politeness, requisites
+from scraper.fetcher.dial import Fault
+from scraper.fetcher.lanes import Lane
+from scraper.fetcher.queue import LeftOut, Opening, Stopped, Turn
+from scraper.fetcher.requisites import Need
+from scraper.fetcher.visit import Means, Over, Terms, Trip
+from scraper.fetcher.wire import Purse, Reply
+from scraper.model import Capture, Held, Purpose, State, Visit
+from scraper.references import Kind
+from scraper.settings import MIB, CaptureSettings
+
+# Of so many the run remembers that they were fetched, or of hosts that they are dead; what is forgotten is asked again.
+_MOST_REMEMBERED = 20_000
+# A page with style sheets leaves them this part of its budget: only they know of fonts and backgrounds.
+_SHARE_OF_SHEETS = 0.2
+_ACCEPT = {Kind.STYLE: "text/css,*/*;q=0.1", Kind.IMAGE: "image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+_ASKS_FOR_LESS = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Requisites:
+    """How a run fetches what pages need to be seen.
+
+    `held` gives the good capture of an address to revalidate. `shared` is told, of a page and by what `keep` gave for
+    them, which requisites it needs that other pages of this run had brought already.
+    """
+
+    settings: CaptureSettings
+    held: Callable[[str], Held | None] = lambda _: None
+    shared: Callable[[object, tuple[object, ...]], None] = lambda _page, _requisites: None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A requisite that this run has visited: what `keep` gave for it, and what it names itself."""
+
+    kept: object
+    names: tuple[Need, ...]
+
+
+@dataclass(slots=True)
+class Known:
+    """What a run remembers of requisites: each is fetched once, and a host that cannot be reached is tried once."""
+
+    done: OrderedDict[str, Done] = field(default_factory=OrderedDict)
+    dead: OrderedDict[str, Fault] = field(default_factory=OrderedDict)
+
+    def note(self, href: str, done: Done) -> None:
+        self.done[href] = done
+        _bound(self.done)
+
+    def bury(self, host: str, fault: Fault) -> None:
+        self.dead[host] = fault
+        _bound(self.dead)
+
+
+def _bound(remembered: OrderedDict[str, Any]) -> None:
+    while len(remembered) > _MOST_REMEMBERED:
+        remembered.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does the work of a burst: `travel` runs a trip, `hand_over` has its capture kept and tells under what."""
+
+    means: Means
+    policy: Requisites
+    known: Known
+    travel: Callable[[Trip], Awaitable[Capture]]
+    hand_over: Callable[[Visit, Capture, Trip, object], Awaitable[object]]
+
+
+class _Shared(Exception):
+    """Another page's burst has brought it meanwhile."""
+
+
+class Burst:
+    """The requisites of one page. `page` is what `keep` gave for it."""
+
+    def __init__(self, crew: Crew, page: object) -> None:
+        self.crew = crew
+        settings = crew.policy.settings
+        self.ends_at = crew.means.loop_time() + settings.max_requisites_seconds
+        self.purse = Purse(settings.max_requisites_mib * MIB)
+        self._page = page
+        self._left = settings.max_requisites
+        self._seen: set[str] = set()
+        self._shared: dict[object, None] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._group = asyncio.TaskGroup()
+        self._stopped = False
+
+    async def run(self, needs: list[Need], staying: tuple[Turn, Opening] | None) -> None:
+        """Fetch them; the turn that was kept after the page is gone on with, and given back in any case."""
+        own = None
+        if staying is not None:
+            own = self._lanes[staying[0].host] = self._lane(staying[0].host)
+            own.begin_with(*staying)
+            own.enter(self)
+        try:
+            async with self._group:
+                self._add(needs, self._first_share(needs))
+                await asyncio.sleep(0)  # those of the page's own host are in their lane now
+                if own is not None:
+                    own.leave(self)
+        finally:
+            if own is not None:
+                own.leave(self)
+        if self._shared:
+            self.crew.policy.shared(self._page, tuple(self._shared))
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopped = True
+        for lane in self._lanes.values():
+            lane.close(Stopped())
+
+    def lane(self, host: str) -> Lane:
+        """The lane at a host."""
+        lane = self._lanes.get(host)
+        if lane is None:
+            lane = self._lanes[host] = self._lane(host)
+            if self._stopped:
+                lane.close(Stopped())
+        return lane
+
+    def _lane(self, host: str) -> Lane:
+        return Lane(host, self.crew.means.queue, self.ends_at, self.spawn)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the rest; the burst waits for it."""
+        self._group.create_task(work)
+
+    def _first_share(self, needs: Iterable[Need]) -> int:
+        has_sheets = any(need.kind is Kind.STYLE for need in needs)
+        return int(self._left * (1 - _SHARE_OF_SHEETS)) if has_sheets else self._left
+
+    def _add(self, needs: Iterable[Need], most: int) -> None:
+        for need in needs:
+            if need.target.href in self._seen or self._stopped:
+                continue
+            known = self.crew.known.done.get(need.target.href)
+            if known is not None:
+                self._seen.add(need.target.href)
+                self._share(known, need)
+            elif most > 0 and self._left > 0:
+                self._seen.add(need.target.href)
+                self._left -= 1
+                most -= 1
+                self.spawn(self._fetch(need))
+
+    def _share(self, known: Done, need: Need) -> None:
+        """Of a sheet that was fetched for another page, too, everything it names is needed."""
+        # A circle of imports ends here as well: what was seen is not added again.
+        if known.kept is not None:
+            self._shared[known.kept] = None
+        self._add(known.names, self._left)
+
+    async def _fetch(self, need: Need) -> None:
+        crew, href = self.crew, need.target.href
+        seat = _Seat(self, need)
+        accept = _ACCEPT.get(need.kind, "*/*")
+        # What a style sheet names must be known: it is asked for whole. The same again costs no room in the archive.
+        held = None if need.kind is Kind.STYLE else crew.policy.held(href)
+        visit = Visit(need.target, held)
+        trip = Trip(
+            crew.means, visit, Purpose.REQUISITE, None, Terms(self.ends_at, seat, seat.heed, accept, self.purse)
+        )
+        try:
+            capture = await crew.travel(trip)
+            kept = await crew.hand_over(visit, capture, trip, self._page)
+            names = _names(need, capture)
+            crew.known.note(href, Done(kept, names))
+            self._add(names, self._left)
+            await asyncio.sleep(0)  # so that what it names finds the lane still held
+        except _Shared:
+            self._share(crew.known.done[href], need)
+        except (LeftOut, Stopped):
+            pass
+        finally:
+            trip.let_go()
+            seat.leave()
+
+
+def _names(need: Need, capture: Capture) -> tuple[Need, ...]:
+    page = capture.page
+    if need.kind is not Kind.STYLE or capture.outcome.state is not State.CAPTURED or page is None:
+        return ()
+    return tuple(requisites.of_sheet(page))
+
+
+class _Seat:
+    """The place of one requisite: in the lane of the host that it is to ask next, and in no other."""
+
+    def __init__(self, burst: Burst, need: Need) -> None:
+        self._burst = burst
+        self._need = need
+        self._lane: Lane | None = None
+
+    async def turn(self, host: str, not_before: float = 0.0) -> Turn:
+        lane = self._burst.lane(host)
+        if lane is not self._lane:
+            self.leave()
+            lane.enter(self)
+            self._lane = lane
+        self._judge(host)
+        turn = await lane.turn(self._need.rank)
+        try:
+            self._judge(host)
+        except BaseException:
+            if not turn.held:
+                lane.release(None)
+            raise
+        return turn
+
+    def _judge(self, host: str) -> None:
+        """Is it still to be asked for? Things change while one waits."""
+        crew = self._burst.crew
+        if self._need.target.href in crew.known.done:
+            raise _Shared
+        if (fault := crew.known.dead.get(host)) is not None:
+            raise Over(State.FAILED, fault.reason, fault.detail)
+        if self._burst.purse.left_bytes <= 0 or crew.means.loop_time() >= self._burst.ends_at:
+            raise LeftOut
+
+    def release(self, turn: Turn, opening: Opening | None) -> None:
+        """The request has ended."""
+        assert self._lane is not None and self._lane.host == turn.host
+        self._lane.release(opening)
+
+    def heed(self, host: str, reply: Reply) -> None:
+        """A host that asks for less is asked no more for this page; one that cannot be reached no more in this run."""
+        fault, exchange = reply.fault, reply.exchange
+        if exchange is None:
+            if fault is not None and fault.reason != "protocol":
+                self._burst.crew.known.bury(host, fault)
+                self._burst.lane(host).close(Over(State.FAILED, fault.reason, fault.detail))
+            return
+        held = politeness.hold_until(exchange, datetime.now(UTC)) is not None
+        if held or exchange.status in _ASKS_FOR_LESS:
+            until = self._burst.crew.means.memories.of(host).not_before
+            detail = f"{host} asked for fewer requests ({exchange.status}): this one was not sent"
+            self._burst.lane(host).close(Over(State.DEFERRED, "held", detail, until))
+
+    def leave(self) -> None:
+        """Nothing more is wanted of the host."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.leave(self)
