@@ -29,8 +29,8 @@ class Kind(StrEnum):
 class Reference:
     """One URL in a style sheet or in a srcset, as written but unescaped: perhaps relative, perhaps not a URL at all.
 
-    In CSS `text[start:end]` is the argument, quotes included, for which a quoted string can stand; in a srcset it is the
-    URL alone, and `descriptor` is what follows it ("2x", "640w").
+    In CSS `text[start:end]` is the argument, quotes included, for which a quoted string can stand; in a srcset it is
+    the URL alone, and `descriptor` is what follows it ("2x", "640w").
     """
 
     url: str
@@ -98,12 +98,12 @@ _MARKUP_SPACE = " \t\n\r\f"
 
 
 def attribute_kind(tag: str, name: str) -> Kind | None:
-    """What an attribute of an element names, both in lower case; None where it names nothing. `link` asks `link_kind`."""
+    """What an attribute of an element names, both in lower case; None where it names nothing (of `link` see `link_kind`)."""
     return ATTRIBUTES.get((tag, name)) or ATTRIBUTES.get(("", name))
 
 
 def link_kind(rel: str, destination: str = "") -> Kind:
-    """What the `href` of a `<link>` names, by its `rel` and, for preloads, its `as`; LINK where nothing is shown of it."""
+    """What the `href` of a `<link>` names, by its `rel` and, for preloads, its `as`; LINK where none of it is shown."""
     words = rel.lower().split()
     if "stylesheet" in words:
         return Kind.STYLE
@@ -146,7 +146,7 @@ _REFRESH = re.compile(
 
 
 def refresh(content: str) -> tuple[float, str] | None:
-    """The seconds and the URL of a `<meta http-equiv=refresh>` (HTML standard, 4.2.5.3); the URL "" is the page itself."""
+    """The seconds and the URL of a `<meta http-equiv=refresh>` (HTML standard, 4.2.5.3); "" is the page itself."""
     found = _REFRESH.match(content)
     if found is None or not found["seconds"]:
         return None
@@ -170,6 +170,7 @@ _TOKEN = re.compile(
 )
 _SPACE = re.compile(rf"(?:[ \t\n\r\f]++|{_COMMENT})*+")
 _BLANKS = re.compile(r"[ \t\n\r\f]*+")
+_PREFIX = re.compile(rf"(?:[ \t\n\r\f]++|{_COMMENT})*+(?:{_NAME}(?!\()(?:[ \t\n\r\f]++|{_COMMENT})*+)?")
 _CALLED = re.compile(rf"({_NAME})\(")
 _QUOTED = re.compile(_STRING)
 _UNQUOTED = re.compile(rf"(?:[^\"'()\\\s\x00-\x08\x0e-\x1f\x7f]++|{_ESCAPE})*+")
@@ -205,8 +206,8 @@ def css_string(text: str) -> str:
 def in_css(text: str) -> Iterator[Reference]:
     """Every URL that a style sheet, or a style attribute, could have a browser ask for, in order of place.
 
-    Imports are STYLE, what a `@font-face` names is FONT, all else IMAGE. Strings that look like absolute URLs come as OTHER
-    wherever a browser could be brought to use them as such (`image-set(var(--x))`).
+    Imports are STYLE, what a `@font-face` names is FONT, all else IMAGE. Strings that look like absolute URLs come as
+    OTHER wherever a browser could be brought to use them as such (`image-set(var(--x))`).
     """
     if _TELLING.search(text):
         yield from _Sheet(text).references()
@@ -246,7 +247,7 @@ class _Sheet:
             end = self._text.find("}", self._at)
             self._face_end = end if end >= 0 else len(self._text)
         elif name in ("import", "namespace"):
-            self._skip(_SPACE)
+            self._skip(_PREFIX if name == "namespace" else _SPACE)
             if string := _QUOTED.match(self._text, self._at):
                 self._at = string.end()
                 found = [Reference(_string_value(string[0]), Kind.STYLE, string.start(), string.end())]
