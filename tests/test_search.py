@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cli import Cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from server import Site
 
 from scraper.archiver import Search, SearchEntry, SearchIndex
 from scraper.errors import IntegrityError, UsageError
@@ -212,10 +214,10 @@ def test_what_a_killed_writer_left_is_read_and_then_looked_at_again(root: Path) 
     index.abandon()
     assert found(root, "commit") == ["k"]
     again = SearchIndex.open(root, "main")
-    assert not again.is_settled
+    assert not again.ended_well
     again.close()
     again = SearchIndex.open(root, "main")
-    assert again.is_settled
+    assert again.ended_well
     again.close()
 
 
@@ -248,3 +250,95 @@ def test_a_damaged_index_or_one_of_another_version_is_made_anew_by_who_writes(ro
     file.write_bytes(b"rubbish" * 1000)
     filled(root, entry("https://n.example/", "New", "made anew"))
     assert found(root, "anew") == ["n"]
+
+
+# ----------------------------------------------------------- runs and the CLI
+
+
+def page(title: str, text: str) -> bytes:
+    paragraphs = "".join(
+        f"<p>{text} {number}. A sentence follows that makes it long enough.</p>" for number in range(6)
+    )
+    html = f"<!doctype html><html><head><title>{title}</title></head><body><article><h1>{title}</h1>{paragraphs}"
+    return f"{html}</article></body></html>".encode()
+
+
+@pytest.fixture
+def archived(site: Site, cli: Cli) -> Cli:
+    site.reply("/fire", body=page("Siberia burns", "Volunteers fight the taiga fires"), host="a.test")
+    site.reply("/law", body=page("A new law", "The parliament has voted"), host="b.test")
+    cli.citing("http://a.test/fire", "http://b.test/law")
+    assert cli.run("run").returncode == 0
+    return cli
+
+
+def search_file(cli: Cli) -> Path:
+    return cli.archive / "collections" / "main" / "search.sqlite3"
+
+
+def urls_found(cli: Cli, *typed: str) -> list[str]:
+    return [row["url"] for row in cli.lines("search", *typed)]
+
+
+def test_a_page_that_a_run_has_captured_is_found(archived: Cli) -> None:
+    assert urls_found(archived, "taiga") == ["http://a.test/fire"]
+    assert urls_found(archived, "new law") == ["http://b.test/law"]
+    assert "http://a.test/fire" not in archived.run("search", "--", "sentence", "-taiga").stdout
+    assert "http://b.test/law" in archived.run("search", "--", "sentence", "-taiga").stdout
+    done = archived.run("search", "volunteers")
+    assert done.returncode == 0
+    assert "Siberia burns" in done.stdout
+    assert "[Volunteers] fight the taiga fires 0." in done.stdout
+    assert [path.name for path in search_file(archived).parent.glob("search*")] == ["search.sqlite3"]
+
+
+def test_nothing_found_is_said_and_no_failure(archived: Cli) -> None:
+    done = archived.run("search", "zebra")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing is found" in done.stderr
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged", "behind"])
+def test_the_next_run_brings_in_what_the_index_lacks(archived: Cli, harm: str) -> None:
+    file = search_file(archived)
+    if harm == "missing":
+        file.unlink()
+        assert archived.run("search", "taiga").returncode == 2
+        assert archived.run("check").returncode == 0
+    elif harm == "damaged":
+        file.write_bytes(b"rubbish" * 1000)
+        assert archived.run("search", "taiga").returncode == 5
+        assert archived.run("check").returncode == 5
+    else:
+        index = SearchIndex.open(archived.archive, "main")
+        index.remove([path for path in index.paths() if "a.test" in path])
+        index.close()
+        assert "holds 1 captures of 2" in archived.run("check").stdout
+    assert archived.run("run").returncode == 0
+    assert urls_found(archived, "taiga") == ["http://a.test/fire"]
+    assert archived.run("check").stdout == ""
+
+
+def test_an_index_that_a_crash_left_behind_its_texts_is_read_again_from_all(archived: Cli) -> None:
+    index = SearchIndex.open(archived.archive, "main")
+    (path,) = (path for path in index.paths() if "a.test" in path)
+    index.add(SearchEntry(path, "http://a.test/fire", START, "Outdated", "what an older text said"))
+    index.commit()
+    index.abandon()
+    assert urls_found(archived, "outdated") == ["http://a.test/fire"]
+    assert archived.run("run").returncode == 0
+    assert urls_found(archived, "outdated") == []
+    assert urls_found(archived, "taiga") == ["http://a.test/fire"]
+
+
+def test_rebuild_makes_the_index_again(archived: Cli) -> None:
+    search_file(archived).unlink()
+    assert archived.run("rebuild").returncode == 0
+    assert urls_found(archived, "taiga") == ["http://a.test/fire"]
+    assert archived.run("check").stdout == ""
+
+
+def test_searching_where_there_is_no_archive_is_told_in_a_sentence(cli: Cli) -> None:
+    done = cli.run("search", "word")
+    assert done.returncode == 2
+    assert "there is no archive here" in done.stderr

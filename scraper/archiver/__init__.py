@@ -4,14 +4,16 @@ from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
 from scraper.archiver.excerpt import Excerpt
 from scraper.archiver.foreign_history import captures
-from scraper.archiver.history import Recorded, recorded
+from scraper.archiver.history import Recorded, Told, Uses, recorded, told
 from scraper.archiver.imports import Import, Imports, Refused, Source, file_sha256, unknown
 from scraper.archiver.index import Index, IndexEntry, index_lines
 from scraper.archiver.layout import IMPORTED, OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
-from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex, discard, find_everywhere
+from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex, find_everywhere
+from scraper.archiver.searchfile import discard
 from scraper.archiver.text import Page, Pages, Texts
+from scraper.archiver.visits import PageRecord
 
 __all__ = [
     "IMPORTED",
@@ -27,6 +29,7 @@ __all__ = [
     "Layout",
     "Lock",
     "Page",
+    "PageRecord",
     "Pages",
     "Problem",
     "Recorded",
@@ -37,6 +40,8 @@ __all__ = [
     "SearchIndex",
     "Source",
     "Texts",
+    "Told",
+    "Uses",
     "beyond",
     "captures",
     "check",
@@ -48,5 +53,6 @@ __all__ = [
     "rebuild_index",
     "recorded",
     "recover",
+    "told",
     "unknown",
 ]

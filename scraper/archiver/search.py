@@ -18,41 +18,12 @@ from typing import Self
 
 from scraper.archiver import records, words
 from scraper.archiver.layout import Layout, make_folder
+from scraper.archiver.searchfile import NUMBERS_A_SECOND, damaged, discard, reading, translated, writing
 from scraper.archiver.words import Parts, Query
-from scraper.errors import ArchiveUnwritable, IntegrityError, UsageError
-
-APPLICATION_ID = 0x73637273  # "scrs"
-SCHEMA_VERSION = 1
-_VERSION = SCHEMA_VERSION * 1000 + words.VERSION
+from scraper.errors import IntegrityError, UsageError
 
 # Of the texts that match, at most so many of the newest are looked at for one page of results.
 _WINDOW_TEXTS = 2000
-_NUMBERS_A_SECOND = 64
-
-_SCHEMA = f"""
-    CREATE TABLE texts (
-        id INTEGER PRIMARY KEY,           -- second of the capture times {_NUMBERS_A_SECOND}, or the next free one
-        url TEXT NOT NULL,
-        digest BLOB NOT NULL,             -- of title and body: the same text of a URL is kept once
-        title TEXT NOT NULL,
-        body BLOB NOT NULL                -- zlib
-    ) STRICT;
-    CREATE INDEX texts_by_url ON texts (url, digest);
-    CREATE TABLE captures (
-        path TEXT PRIMARY KEY,            -- of the text's files, relative to the collection, without suffix
-        captured_at TEXT NOT NULL,
-        text INTEGER REFERENCES texts     -- NULL: nothing to be read in it
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX captures_by_text ON captures (text);
-    CREATE TABLE unsettled (              -- not empty while somebody writes, and after a crash
-        since TEXT NOT NULL
-    ) STRICT;
-    -- The words come folded and parted by blanks; beyond ASCII this tokenizer takes every character for a letter.
-    CREATE VIRTUAL TABLE titles USING fts5 (title, content='', columnsize=0, tokenize='ascii');
-    CREATE VIRTUAL TABLE bodies USING fts5 (title, body, content='', columnsize=0, tokenize='ascii');
-    PRAGMA user_version = {_VERSION};
-    PRAGMA application_id = {APPLICATION_ID};
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +52,7 @@ class Hit:
     title: str
     title_parts: Parts
     snippet: Parts
+    in_title: bool  # all that was asked for stands in the title
 
 
 class Search:
@@ -101,12 +73,12 @@ class Search:
             raise UsageError(
                 f"{path}: there is no search index of this collection yet; `scraper run` or `scraper rebuild` makes it"
             )
-        with _translated(path):
+        with translated(path):
             try:
-                return cls(path, _reading(path, ""))
+                return cls(path, reading(path, ""))
             except sqlite3.OperationalError:
                 # A WAL that nobody can write beside: read-only media after a crash.
-                return cls(path, _reading(path, "&immutable=1"))
+                return cls(path, reading(path, "&immutable=1"))
 
     def __enter__(self) -> Self:
         return self
@@ -122,32 +94,34 @@ class Search:
         asked = words.query(typed)
         if not asked.wanted or limit <= 0:
             return []
-        with _translated(self.path):
-            chosen: dict[str, int] = {}
-            for number, url in self._matching(asked):
-                if chosen.setdefault(url, number) == number and len(chosen) >= offset + limit:
+        with translated(self.path):
+            chosen: dict[str, tuple[int, bool]] = {}
+            for number, url, in_title in self._matching(asked):
+                if chosen.setdefault(url, (number, in_title))[0] == number and len(chosen) >= offset + limit:
                     break
-            return [self._hit(number, asked) for number in list(chosen.values())[max(offset, 0) :]]
+            wanted = list(chosen.values())[max(offset, 0) :]
+            return [self._hit(number, in_title, asked) for number, in_title in wanted]
 
     def count(self) -> int:
         """How many captures are indexed."""
-        with _translated(self.path):
+        with translated(self.path):
             return int(self._db.execute("SELECT count(*) FROM captures").fetchone()[0])
 
     def prove_sound(self) -> None:
         """Raises `IntegrityError` when SQLite finds the file damaged."""
-        with _translated(self.path):
+        with translated(self.path):
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise IntegrityError(_damaged(self.path, found))
+            raise IntegrityError(damaged(self.path, found))
 
-    def _matching(self, asked: Query) -> Iterator[tuple[int, str]]:
-        in_title = self._rows("titles", asked.expression(with_unwanted=False))
+    def _matching(self, asked: Query) -> Iterator[tuple[int, str, bool]]:
+        """The texts that match, each with its URL and whether its title alone does: those first, the newest first."""
         everywhere = asked.expression()
-        for number, url in in_title:
+        for number, url in self._rows("titles", asked.expression(with_unwanted=False)):
             if not asked.unwanted or self._holds(number, everywhere):
-                yield number, url
-        yield from self._rows("bodies", everywhere)
+                yield number, url, True
+        for number, url in self._rows("bodies", everywhere):
+            yield number, url, False
 
     def _rows(self, table: str, expression: str) -> Iterator[tuple[int, str]]:
         return self._db.execute(
@@ -160,7 +134,7 @@ class Search:
         found = self._db.execute("SELECT 1 FROM bodies WHERE bodies MATCH ? AND rowid = ?", (expression, number))
         return found.fetchone() is not None
 
-    def _hit(self, number: int, asked: Query) -> Hit:
+    def _hit(self, number: int, in_title: bool, asked: Query) -> Hit:
         url, title, body = self._db.execute("SELECT url, title, body FROM texts WHERE id = ?", (number,)).fetchone()
         captures = self._db.execute(
             "SELECT path, captured_at FROM captures WHERE text = ? ORDER BY captured_at", (number,)
@@ -174,7 +148,29 @@ class Search:
             title,
             words.marked(title, asked),
             words.snippet(zlib.decompress(body).decode("utf-8"), asked),
+            in_title,
         )
+
+
+def find_everywhere(root: Path, names: Iterable[str], typed: str, *, limit: int = 20) -> list[tuple[str, Hit]]:
+    """What matches in some collections, each hit with its collection's name, in the order of `Search.find`.
+
+    A collection without an index has nothing to be found; raises `UsageError` when that is true of all.
+    """
+    found: list[tuple[str, Hit]] = []
+    missing: list[UsageError] = []
+    names = list(names)
+    for name in names:
+        try:
+            with Search.open_for_reading(root, name) as search:
+                found += [(name, hit) for hit in search.find(typed, limit=limit)]
+        except UsageError as error:
+            missing.append(error)
+    if missing and len(missing) == len(names):
+        raise missing[0]
+    if len(names) - len(missing) > 1:
+        found.sort(key=lambda item: (item[1].in_title, item[1].captured_at), reverse=True)
+    return found[:limit]
 
 
 class SearchIndex(Search):
@@ -185,26 +181,25 @@ class SearchIndex(Search):
         """Open for writing. One that is not there, is damaged or of another version is made anew, and empty."""
         path = Layout(root, name).search
         make_folder(path.parent)
-        with _translated(path):
+        with translated(path):
             try:
-                return cls(path, _writing(path))
+                return cls(path, writing(path))
             except (sqlite3.DatabaseError, IntegrityError) as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
         discard(root, name)
-        with _translated(path):
-            return cls(path, _writing(path))
+        with translated(path):
+            return cls(path, writing(path))
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the last one who wrote ended well."""
-        with _translated(self.path):
-            return self._db.execute("SELECT 1 FROM unsettled").fetchone() is None
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path, connection)
+        # Whether the last one who wrote ended well: if not, any text may be newer than what is indexed of it.
+        self.ended_well = self._db.execute("SELECT 1 FROM unsettled").fetchone() is None
 
     def add(self, entry: SearchEntry) -> None:
         """Index a capture; the same one again takes the place of the one before."""
         digest = hashlib.sha256(f"{entry.title}\0{entry.body}".encode("utf-8", "replace")).digest()[:12]
-        with _translated(self.path):
+        with translated(self.path):
             self._begin()
             before = self._db.execute("SELECT text FROM captures WHERE path = ?", (entry.path,)).fetchone()
             number = self._text(entry, digest) if entry.title or entry.body else None
@@ -217,7 +212,7 @@ class SearchIndex(Search):
 
     def remove(self, paths: Iterable[str]) -> None:
         """Take captures out."""
-        with _translated(self.path):
+        with translated(self.path):
             self._begin()
             for path in paths:
                 row = self._db.execute("SELECT text FROM captures WHERE path = ?", (path,)).fetchone()
@@ -227,22 +222,21 @@ class SearchIndex(Search):
 
     def paths(self) -> set[str]:
         """Every capture in it, by the path of its text."""
-        with _translated(self.path):
+        with translated(self.path):
             return {row[0] for row in self._db.execute("SELECT path FROM captures")}
 
     def commit(self) -> None:
-        with _translated(self.path):
+        with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
-    def close(self) -> None:
+    def close(self, *, is_settled: bool = True) -> None:
         """Commit, and leave one plain file behind, which readers on read-only media can open."""
         try:
-            with _translated(self.path):
-                if not self.is_settled or self._db.in_transaction:
-                    self._begin()
-                    self._db.execute("DELETE FROM unsettled")
+            with translated(self.path):
                 self.commit()
+                if is_settled:
+                    self._db.execute("DELETE FROM unsettled")
                 with suppress(sqlite3.OperationalError):
                     # Somebody who reads just now keeps it a WAL database until the next clean end.
                     self._db.execute("PRAGMA busy_timeout=500")
@@ -257,9 +251,10 @@ class SearchIndex(Search):
     def _begin(self) -> None:
         if self._db.in_transaction:
             return
-        self._db.execute("BEGIN")
         if self._db.execute("SELECT 1 FROM unsettled").fetchone() is None:
+            # On the disk before anything that it warns of.
             self._db.execute("INSERT INTO unsettled VALUES (datetime('now'))")
+        self._db.execute("BEGIN")
 
     def _text(self, entry: SearchEntry, digest: bytes) -> int:
         """The number of a text, which is indexed if it is new."""
@@ -278,7 +273,7 @@ class SearchIndex(Search):
         return number
 
     def _free_number(self, second: int) -> int:
-        start, size = max(second, 0) * _NUMBERS_A_SECOND, _NUMBERS_A_SECOND
+        start, size = max(second, 0) * NUMBERS_A_SECOND, NUMBERS_A_SECOND
         while True:
             (last,) = self._db.execute(
                 "SELECT max(id) FROM texts WHERE id >= ? AND id < ?", (start, start + size)
@@ -300,80 +295,3 @@ class SearchIndex(Search):
             (number, shown_title, shown_body),
         )
         self._db.execute("DELETE FROM texts WHERE id = ?", (number,))
-
-
-def discard(root: Path, name: str) -> None:
-    """Delete a collection's index: it is derived, and the next one who writes makes it again."""
-    path = Layout(root, name).search
-    for side in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        try:
-            side.unlink(missing_ok=True)
-        except OSError as error:
-            raise ArchiveUnwritable(f"{side}: cannot be deleted: {error.strerror}; mend its rights") from error
-
-
-# -------------------------------------------------------------------- opening
-
-
-def _reading(path: Path, option: str) -> sqlite3.Connection:
-    """Open read-only, as one snapshot. A server may answer from more than one thread, one at a time."""
-    address = f"{path.absolute().as_uri()}?mode=ro{option}"
-    db = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("BEGIN")
-        _require_ours(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _writing(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        is_new = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        if is_new:
-            db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        _require_ours(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _require_ours(db: sqlite3.Connection, path: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (owner,) = db.execute("PRAGMA application_id").fetchone()
-    if owner != APPLICATION_ID or version != _VERSION:
-        raise IntegrityError(_damaged(path, "it is of another version"))
-
-
-def _damaged(path: Path, why: object) -> str:
-    return (
-        f"{path}: the search index cannot be read ({why}); the next `scraper run` or `scraper rebuild` makes it again"
-    )
-
-
-class _translated:
-    """Turns SQLite's errors into ours, naming the file and what to do next."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, zlib.error):
-            raise IntegrityError(_damaged(self.path, error)) from error
-        if not isinstance(error, sqlite3.Error):
-            return
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise IntegrityError(_damaged(self.path, error)) from error
-        if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise ArchiveUnwritable(f"{self.path}: another program holds this file; try again later") from error

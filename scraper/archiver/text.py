@@ -63,6 +63,19 @@ class Texts:
             raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
         return article, markdown
 
+    def load(self, stem: str) -> dict[str, Any] | None:
+        """The JSON of a text by its path, as `stem` gives it; None when there is none. Raises `IntegrityError`."""
+        path = self._path(stem, "json")
+        try:
+            article = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again") from error
+        if not isinstance(article, dict) or not isinstance(article.get("article"), dict):
+            raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
+        return article
+
     def exists(self, url: str, captured_at: datetime) -> bool:
         """Whether both files are there: an empty one is what a power failure left of one that was not synced."""
         stem = self.stem(url, captured_at)

@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from scraper import __version__, archiver
-from scraper.fetcher import Fetched, Fetcher, user_agent
-from scraper.model import Capture, Purpose, State, Visit
+from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
+from scraper.model import Capture, Location, Purpose, State, Visit
+from scraper.pipeline.making import TextMade
+from scraper.pipeline.searching import SearchIndexes
 from scraper.pipeline.session import Listener, Session, VisitResult
-from scraper.pipeline.texts import TextMade, Texts
+from scraper.pipeline.texts import Texts
 from scraper.settings import load_site_rules
 from scraper.state import TargetRow, TextJob, VisitRow, row_of
 
@@ -60,9 +62,13 @@ class Stop:
 
 @dataclass(slots=True)
 class Tally:
-    """What the visits of a run came to. `answered` counts all that got an HTTP answer, those to robots.txt too."""
+    """What the visits of a run came to. `answered` counts all that got an HTTP answer, those to robots.txt too.
+
+    `visits` are those of pages; what pages need to be seen is counted in `requisites` and nowhere else.
+    """
 
     visits: int = 0
+    requisites: int = 0
     answered: int = 0
     new_troubles: int = 0
     by_state: dict[State, int] = field(default_factory=dict)
@@ -71,6 +77,15 @@ class Tally:
         self.visits += 1
         self.new_troubles += result.new_trouble
         self.by_state[result.outcome.state] = self.by_state.get(result.outcome.state, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVisit:
+    """A visit that was kept, as the requisites of its page name it: its number in the state, and its records."""
+
+    number: int
+    visit: Location
+    page: archiver.PageRecord | None
 
 
 class Run:
@@ -82,6 +97,7 @@ class Run:
         self._collection = session.collection
         rules = load_site_rules(Path(session.settings.sites))
         self._texts = Texts(session.root, session.settings, rules, self.text_made)
+        self._search = SearchIndexes(session.root)
         self._listener = listener
         self._uncommitted: list[tuple[VisitResult | None, TextJob | None]] = []
         self._root = session.root
@@ -93,7 +109,9 @@ class Run:
         """Visit them all; returns early when a stop is requested."""
         self._due = due
         agent = user_agent(__version__, self._settings.contact)
-        fetcher = Fetcher(self._settings.fetch, agent, self._state.memory)
+        held = partial(self._state.held, collection=self._settings.collection)
+        requisites = Requisites(self._settings.capture, held, self._share)
+        fetcher = Fetcher(self._settings.fetch, agent, self._state.memory, requisites)
         loop = asyncio.get_running_loop()
         stop.wake = lambda: loop.call_soon_threadsafe(fetcher.stop)
         if stop.requested():
@@ -122,23 +140,36 @@ class Run:
             self.flush()
             self._listener.progress(self.tally.visits, self._due, str(fetcher.progress()))
 
-    async def _keep(self, fetched: Fetched) -> None:
+    async def _keep(self, fetched: Fetched) -> KeptVisit | None:
+        of_page = fetched.page if isinstance(fetched.page, KeptVisit) else None
         kept = self._collection.append(
             fetched.capture,
             via=fetched.visit.via,
             held=fetched.visit.held,
             known=partial(self._state.payload, self._settings.collection),
+            requisite_of=of_page.page if of_page else None,
         )
         # A page that comes back with the very bytes we hold of it is unchanged: the archive says so.
         capture = replace(fetched.capture, outcome=kept.outcome)
         row = row_of(capture, self._settings.collection, kept.visit, kept.page, kept.held)
-        visit_id, before = self._state.record(row)
+        visit_id, before = self._state.record(replace(row, of_visit=of_page.number if of_page else None))
         for memory in fetched.hosts:
             self._state.remember(memory)
-        self.tally.answered += any(exchange.status for exchange in capture.exchanges)
+        if capture.purpose is Purpose.REQUISITE:
+            self.tally.requisites += 1
+        else:
+            self.tally.answered += any(exchange.status for exchange in capture.exchanges)
         self._uncommitted.append((result_of(capture, before), text_job(visit_id, row)))
         if self._settings.warc.sync_seconds == 0:
             self.flush()
+        return _kept_visit(visit_id, capture, kept)
+
+    def _share(self, page: object, requisites: tuple[object, ...]) -> None:
+        """Note what a page needs that was fetched for another one."""
+        used = [one for one in requisites if isinstance(one, KeptVisit)]
+        if isinstance(page, KeptVisit) and page.page is not None:
+            record = self._collection.note_uses(page.page, [one.visit for one in used])
+            self._state.use(page.number, (one.number for one in used), self._settings.collection, record)
 
     def raise_bugs(self) -> None:
         """A bug of the extractor is loud, but only after all else was done."""
@@ -150,6 +181,7 @@ class Run:
         try:
             self.make_missing_texts()
             await self.finish_texts(stop)
+            self.finish_search(stop)
         finally:
             self.close()
         self.raise_bugs()
@@ -160,6 +192,7 @@ class Run:
         pages = self._take_pages()
         self._collection.sync()
         self._state.commit()
+        self._search.commit()
         for collection, listed in pages.items():
             archiver.Pages(self._root, collection).append(listed)
         for result, _ in group:
@@ -187,14 +220,21 @@ class Run:
         self.flush()
 
     def close(self) -> None:
-        """Give up the texts that are still being made."""
+        """Give up the texts that are still being made; what was made stays."""
         self._texts.abandon()
+        self._search.close()
 
     def text_made(self, made: TextMade) -> None:
-        """Note a text: the state knows it from now on, pages.jsonl lists it with the next flush."""
+        """Note a text: state and search know it from now on, pages.jsonl lists it with the next flush."""
         self._state.set_text(made.job.visit_id, made.path, made.title)
         page = archiver.Page(made.job.final_href, made.job.captured_at, made.title, made.status)
+        self._search.add(made.job.collection, made.entry)
         self._new_pages.setdefault(made.job.collection, []).append(page)
+
+    def finish_search(self, stop: Stop) -> None:
+        """Index the texts that an earlier version or a crash left out."""
+        if added := self._search.catch_up(self._state, stop.requested):
+            self._listener.note(f"{added} texts were brought into the search index")
 
     def _take_pages(self) -> dict[str, list[archiver.Page]]:
         pages, self._new_pages = self._new_pages, {}
@@ -204,6 +244,15 @@ class Run:
         """Texts of committed captures which an earlier run could not make any more."""
         for job in self._state.text_jobs():
             self._texts.submit(job, suspect=True)
+
+
+def _kept_visit(number: int, capture: Capture, kept: archiver.Kept) -> KeptVisit | None:
+    """What requisites are told of a visit; None of a page that is to have none: only a new capture gets them."""
+    if capture.purpose is Purpose.REQUISITE:
+        return KeptVisit(number, kept.visit, None)
+    if capture.purpose is not Purpose.PAGE or capture.outcome.state is not State.CAPTURED or kept.page is None:
+        return None
+    return KeptVisit(number, kept.visit, archiver.PageRecord(capture.final.href, kept.page_id, kept.visit))
 
 
 def result_of(capture: Capture, before: TargetRow | None) -> VisitResult | None:

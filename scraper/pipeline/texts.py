@@ -12,92 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
 
-from scraper import archiver, message
-from scraper.errors import IntegrityError, ScraperError
-from scraper.model import Article, Exchange, ParserLimits, SiteRules
-from scraper.settings import MIB, Settings
+from scraper.errors import ScraperError
+from scraper.model import SiteRules
+from scraper.pipeline.making import Maker, TextMade, TextTask, make_text
+from scraper.settings import Settings
 from scraper.state import TextJob
 
 # Below this many pages, starting processes costs more than it saves.
 POOL_FROM_PAGES = 16
-READABLE_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-
-
-@dataclass(frozen=True, slots=True)
-class TextTask:
-    """All that a worker needs; `rules` are already narrowed to the page's host."""
-
-    root: Path
-    job: TextJob
-    rules: tuple[SiteRules, ...]
-    limits: ParserLimits
-    decoded_cap_bytes: int
-    skipped: str | None = None  # why no extraction is to be tried
-
-
-@dataclass(frozen=True, slots=True)
-class TextMade:
-    """What the state keeps of a text; `path` is relative to the collection, without suffix."""
-
-    job: TextJob
-    path: str
-    title: str | None
-    status: int | None
-
-
-def make_text(task: TextTask) -> TextMade:
-    """Extract one capture's article and write its text files."""
-    job = task.job
-    try:
-        exchange = archiver.Collection(task.root, job.collection).load(job.page)
-    except IntegrityError:
-        # `check` names the record; the other texts must not wait for it.
-        return _write(task, Article(job.final_href, skipped="its record in the WARC is damaged"), None)
-    article = Article(job.final_href, skipped=task.skipped) if task.skipped else _article(task, exchange)
-    return _write(task, article, exchange.status)
-
-
-def _article(task: TextTask, exchange: Exchange) -> Article:
-    from scraper.extractor import extract  # the parsers load only where pages are extracted
-
-    job = task.job
-    codings = exchange.header("content-encoding") or ""
-    if unknown := {part.strip().lower() for part in codings.split(",")} - READABLE_CODINGS:
-        return Article(job.final_href, skipped=f"its content coding cannot be read: {', '.join(sorted(unknown))}")
-    try:
-        body = message.content(message.entity(exchange.received), codings, task.decoded_cap_bytes)
-    except message.TooLarge:
-        return Article(job.final_href, skipped=f"larger than {task.decoded_cap_bytes >> 20} MiB when decoded")
-    return extract(
-        body,
-        job.final_href,
-        content_type=exchange.header("content-type"),
-        captured_at=job.captured_at,
-        rules=task.rules,
-        limits=task.limits,
-    )
-
-
-def _write(task: TextTask, article: Article, status: int | None) -> TextMade:
-    from scraper.extractor import VERSION, render
-
-    job = task.job
-    fields = {
-        "url": job.href,
-        "final_url": job.final_href,
-        "captured_at": job.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": status,
-        "warc": {"file": job.page.warc, "offset": job.page.offset, "length": job.page.length},
-        "extractor": VERSION,
-        "article": render.as_json(article),
-    }
-    texts = archiver.Texts(task.root, job.collection)
-    path = texts.write(fields, render.markdown(article), job.final_href, job.captured_at)
-    return TextMade(job, path, article.title, status)
 
 
 class Texts:
@@ -114,10 +40,7 @@ class Texts:
         rules: Sequence[SiteRules],
         done: Callable[[TextMade], None],
     ) -> None:
-        self._root = root
-        self._rules = rules
-        self._limits = settings.extract.limits
-        self._cap_bytes = settings.fetch.max_decoded_mib * MIB
+        self._maker = Maker.of(root, settings, rules)
         self._workers = settings.extract.workers or os.cpu_count() or 1
         self._done = done
         self._pool: ProcessPoolExecutor | None = None
@@ -153,7 +76,7 @@ class Texts:
     async def _consume(self) -> None:
         while self._queue:
             job, suspect = self._queue.popleft()
-            task = self._task_of(job)
+            task = self._maker.task(job)
             making = asyncio.create_task(self._make(task, suspect))
             try:
                 await asyncio.wait({making})
@@ -173,17 +96,12 @@ class Texts:
             self._consumers.discard(task)
             task.result()
 
-    def _task_of(self, job: TextJob) -> TextTask:
-        host = job.final_href.partition("://")[2].partition("/")[0].partition(":")[0]
-        rules = tuple(r for r in self._rules if any(host == name or host.endswith("." + name) for name in r.hosts))
-        return TextTask(self._root, job, rules, self._limits, self._cap_bytes)
-
     async def _make(self, task: TextTask, suspect: bool) -> TextMade:
         if not suspect and self._in_process < POOL_FROM_PAGES:
             self._in_process += 1
             return make_text(task)
         try:
-            return await _in_pool(self._shared_pool(), task)
+            return await in_pool(self._shared_pool(), task)
         except BrokenProcessPool:
             self._pool = None
             return await self._alone(task)
@@ -191,9 +109,9 @@ class Texts:
     async def _alone(self, task: TextTask) -> TextMade:
         """A worker died (out of memory, say): try the page in a process of its own, and if that dies too, say so."""
         async with self._one_alone:
-            pool = _new_pool(1)
+            pool = new_pool(1)
             try:
-                return await _in_pool(pool, task)
+                return await in_pool(pool, task)
             except BrokenProcessPool:
                 return make_text(replace(task, skipped="the extractor's process died on it"))
             finally:
@@ -201,23 +119,23 @@ class Texts:
 
     def _shared_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = _new_pool(self._workers)
+            self._pool = new_pool(self._workers)
         return self._pool
 
 
-def _new_pool(workers: int) -> ProcessPoolExecutor:
+def new_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
-async def _in_pool(pool: ProcessPoolExecutor, task: TextTask) -> TextMade:
-    with _signals_held():  # it may start a worker
+async def in_pool(pool: ProcessPoolExecutor, task: TextTask) -> TextMade:
+    with signals_held():  # it may start a worker
         future = asyncio.get_running_loop().run_in_executor(pool, make_text, task)
     return await future
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """A worker inherits the mask: a Ctrl-C, which goes to the whole group, must not hit it while it starts."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:

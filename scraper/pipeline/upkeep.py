@@ -10,7 +10,7 @@ from pathlib import Path
 from scraper import archiver
 from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
-from scraper.pipeline.importing import adopt_imports
+from scraper.pipeline.adopting import adopt_imports
 from scraper.pipeline.run import Run, Stop
 from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages
 from scraper.settings import Settings
@@ -38,9 +38,9 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
                 continue
             archiver.rebuild_index(root, name, on_damage=damages.append)
             # Damage was told of by the index already.
-            for recorded in archiver.recorded(root, name, on_damage=lambda _: None):
-                adopt(session.state, recorded, name)
-                count += 1
+            for told in archiver.told(root, name, on_damage=lambda _: None):
+                adopt(session.state, told, name)
+                count += isinstance(told, archiver.Recorded)
                 if stop.requested():
                     session.state.roll_back()
                     return count

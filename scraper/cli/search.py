@@ -1,0 +1,60 @@
+"""`scraper search`: captured pages by their words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scraper.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from scraper.archiver import Hit
+
+
+@click.command(short_help="Find captured pages by words of title and text.")
+@click.argument("words", metavar="WORDS...", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many pages at most.")
+@common_options
+def search(words: tuple[str, ...], limit: int, common: Common) -> int:
+    """Find captured pages by words of their title and text: words, '"whole phrases"', beginnings*.
+
+    What holds the words in its title comes first, then the newest. To leave out pages with a word, write
+    `scraper search -- fire -forest`.
+    """
+    from scraper import archiver
+    from scraper.errors import UsageError
+
+    root = common.root(common.settings())
+    names = archiver.collections(root)
+    if not names:
+        raise UsageError(f"{root}: there is no archive here; name one with --archive")
+    # A phrase that the shell has unquoted comes as one argument with blanks in it.
+    typed = " ".join(f'"{word}"' if " " in word and '"' not in word else word for word in words)
+    found = archiver.find_everywhere(root, names, typed, limit=limit)
+    for collection, hit in found:
+        if common.as_json:
+            common.console.record(_fields(collection, hit))
+        else:
+            common.console.result(_for_people(hit))
+    if not found:
+        common.console.trouble(f"nothing is found for: {typed}")
+    return 0
+
+
+def _fields(collection: str, hit: Hit) -> dict[str, object]:
+    return {
+        "url": hit.url,
+        "title": hit.title,
+        "captured_at": f"{hit.captured_at:%Y-%m-%dT%H:%M:%SZ}",
+        "captures": hit.captures,
+        "collection": collection,
+        "text": f"collections/{collection}/{hit.path}",
+        "snippet": [{"text": text, "match": is_match} for text, is_match in hit.snippet],
+    }
+
+
+def _for_people(hit: Hit) -> str:
+    snippet = "".join(f"[{text}]" if is_match else text for text, is_match in hit.snippet)
+    lines = [hit.title or "(no title)", f"  {hit.captured_at:%Y-%m-%d}  {hit.url}"]
+    return "\n".join([*lines, *([f"  {' '.join(snippet.split())}"] if snippet.strip() else [])]) + "\n"

@@ -1,0 +1,143 @@
+"""One capture's text: from the exchange to the fields of its JSON, its Markdown, and its entry in the search index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scraper import archiver, message
+from scraper.errors import IntegrityError
+from scraper.model import Article, Exchange, ParserLimits, SiteRules
+from scraper.pipeline.searching import entry_of_fields
+from scraper.settings import MIB, Settings
+from scraper.state import TextJob
+
+
+@dataclass(frozen=True, slots=True)
+class TextTask:
+    """All that a worker needs; `rules` are already narrowed to the page's host."""
+
+    root: Path
+    job: TextJob
+    rules: tuple[SiteRules, ...]
+    limits: ParserLimits
+    decoded_cap_bytes: int
+    skipped: str | None = None  # why no extraction is to be tried
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What all texts of a run are made under."""
+
+    root: Path
+    rules: tuple[SiteRules, ...]
+    limits: ParserLimits
+    decoded_cap_bytes: int
+
+    @classmethod
+    def of(cls, root: Path, settings: Settings, rules: Sequence[SiteRules]) -> Maker:
+        return cls(root, tuple(rules), settings.extract.limits, settings.fetch.max_decoded_mib * MIB)
+
+    def task(self, job: TextJob) -> TextTask:
+        """The task of one capture, with the rules for its host."""
+        host = job.final_href.partition("://")[2].partition("/")[0].partition(":")[0]
+        rules = tuple(r for r in self.rules if any(host == name or host.endswith("." + name) for name in r.hosts))
+        return TextTask(self.root, job, rules, self.limits, self.decoded_cap_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class TextMade:
+    """What the state and the search index keep of a text; `path` is relative to the collection, without suffix."""
+
+    job: TextJob
+    path: str
+    title: str | None
+    status: int | None
+    entry: archiver.SearchEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that is not written yet: the fields of its JSON, and its Markdown."""
+
+    fields: dict[str, Any]
+    markdown: str
+
+
+def make_text(task: TextTask) -> TextMade:
+    """Extract one capture's article and write its text files."""
+    job = task.job
+    texts = archiver.Texts(task.root, job.collection)
+    text = drawn(task, loaded(archiver.Collection(task.root, job.collection), job))
+    path = texts.write(text.fields, text.markdown, job.final_href, job.captured_at)
+    return made(task, text, path)
+
+
+def loaded(collection: archiver.Collection, job: TextJob) -> Exchange | None:
+    """The exchange of a capture; None when its record is damaged: `check` names it, other texts must not wait."""
+    try:
+        return collection.load(job.page)
+    except IntegrityError:
+        return None
+
+
+def made(task: TextTask, text: Text, path: str) -> TextMade:
+    """What is to be noted of a text that was written."""
+    fields = text.fields
+    return TextMade(task.job, path, fields["article"]["title"], fields["status"], entry_of_fields(path, fields))
+
+
+def drawn(task: TextTask, exchange: Exchange | None) -> Text:
+    """Extract a capture's article; the same exchange, rules and version give the same bytes."""
+    from scraper.extractor import VERSION, render
+
+    job = task.job
+    article = _article(task, exchange)
+    fields = {
+        "url": job.href,
+        "final_url": job.final_href,
+        "captured_at": job.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "status": exchange.status if exchange else None,
+        "warc": {"file": job.page.warc, "offset": job.page.offset, "length": job.page.length},
+        "extractor": VERSION,
+        "rules": rules_digest(task.rules),
+        "article": render.as_json(article),
+    }
+    return Text(fields, render.markdown(article))
+
+
+def rules_digest(rules: Sequence[SiteRules]) -> str | None:
+    """The sha256 (hex) of the site rules a text was made under; None when there are none for its host."""
+    if not rules:
+        return None
+    text = json.dumps([asdict(rule) for rule in rules], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _article(task: TextTask, exchange: Exchange | None) -> Article:
+    from scraper.extractor import extract  # the parsers load only where pages are extracted
+
+    job = task.job
+    if exchange is None:
+        return Article(job.final_href, skipped="its record in the WARC is damaged")
+    if task.skipped:
+        return Article(job.final_href, skipped=task.skipped)
+    codings = exchange.header("content-encoding") or ""
+    if reason := message.unreadable(codings):
+        return Article(job.final_href, skipped=reason)
+    try:
+        body = message.content(message.entity(exchange.received), codings, task.decoded_cap_bytes)
+    except message.TooLarge:
+        return Article(job.final_href, skipped=f"larger than {task.decoded_cap_bytes >> 20} MiB when decoded")
+    return extract(
+        body,
+        job.final_href,
+        content_type=exchange.header("content-type"),
+        captured_at=job.captured_at,
+        rules=task.rules,
+        limits=task.limits,
+    )
