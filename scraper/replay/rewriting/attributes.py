@@ -95,7 +95,7 @@ class Addresses:
             return self._link(value) or None
         if kind is not None:
             return self._shown(tag, value, kind)
-        if name in _CSS_ATTRIBUTES and ("(" in value or "\\" in value or "&" in value):
+        if name in _CSS_ATTRIBUTES and (name == "style" or "(" in value or "\\" in value or "&" in value):
             return tokens.escaped(styles.stylesheet(tokens.unescaped(value), self.place))
         return tokens.requoted(value)
 
@@ -123,7 +123,7 @@ class Addresses:
         """The candidates of a srcset with their addresses rewritten; those that may not be asked for are left out."""
         candidates = []
         for found in in_srcset(value):
-            # A blank or a comma at an end would part the address (HTML standard, 4.8.4.2.1); WHATWG URLs hold no blanks.
+            # A blank or a comma at an end would part the address: WHATWG URLs hold no blanks.
             address = styles.embedded(found.url, Kind.IMAGE, self.place)
             if address:
                 candidates.append(f"{address} {found.descriptor}".rstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 
@@ -40,6 +41,7 @@ _NAMING_LINKS = frozenset(
         "bookmark",
     }
 )
+_ICONS = frozenset({"icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon"})
 _KEPT_PRAGMAS = frozenset({"x-ua-compatible", "content-language", "default-style", "imagetoolbar"})
 _DOCTYPE = re.compile(r"[\w\s\"'./:+,;()-]*", re.ASCII)
 _BY_SCRIPT = re.compile(r"(?:\bmedia\s{0,9}=\s{0,9}['\"]?([\w\s,():-]{0,100}))|stylesheet", re.I)
@@ -80,14 +82,12 @@ class _Page:
 
     def _based(self, place: Place) -> Place:
         """The place with the page's base: of the first `<base>` that has a href (HTML standard, 4.2.3)."""
-        for found in _BASE.finditer(self._text):
-            token = tokens.TOKEN.match(self._text, found.start())
-            href = tokens.attributes(token["attributes"]).get("href") if token and token["name"] else None
-            if href is not None:
-                base = urls.resolved(tokens.unescaped(href).strip(tokens.WHITE), place.base or place.url)
-                apart = base.partition("#")[0] != place.url.partition("#")[0]
-                return replace(place, base=base) if apart and base.startswith(("http://", "https://")) else place
-        return place
+        href = _base_href(self._text)
+        if href is None:
+            return place
+        base = urls.resolved(href.strip(tokens.WHITE), place.base or place.url)
+        apart = base.partition("#")[0] != place.url.partition("#")[0]
+        return replace(place, base=base) if apart and base.startswith(("http://", "https://")) else place
 
     def written(self) -> str:
         """The whole page."""
@@ -119,9 +119,9 @@ class _Page:
     def _start(self, written_name: str, attributes: str, at: int) -> int:
         """Write a start tag, and for an element of raw text its content too; where to read on."""
         name = written_name.lower()
-        closed = attributes.endswith("/") and self._foreign > 0
-        if name in tokens.RAW and not closed:
-            return self._raw(name, attributes, at)
+        closed = attributes.endswith("/") and (self._foreign > 0 or name in _FOREIGN)
+        if name in tokens.RAW:
+            return self._raw(name, attributes, at, at if closed else tokens.raw_end(name, self._text, at))
         if name == "plaintext":
             self._out.append(f"<pre>{_text(self._text[at:])}</pre>")
             return len(self._text)
@@ -130,7 +130,7 @@ class _Page:
         if name in _UNWRAPPED or not tokens.writable(written_name):
             return at
         found = tokens.attributes(attributes) if attributes else {}
-        if name in _FOREIGN and not attributes.endswith("/"):
+        if name in _FOREIGN and not closed:
             self._foreign += 1
         if name in ("img", "image"):
             self._picture(written_name, found, closed)
@@ -190,12 +190,14 @@ class _Page:
 
     # ------------------------------------------------------------- raw text
 
-    def _raw(self, name: str, attributes: str, at: int) -> int:
-        """An element whose content the tokenizer does not read as markup, up to and with its end tag."""
-        end = tokens.raw_end(name, self._text, at)
+    def _raw(self, name: str, attributes: str, at: int, end: int) -> int:
+        """An element whose content the tokenizer does not read as markup, up to and with its end tag.
+
+        It is always written with its end tag: after a bare `<style/>` a parser might take the page's text for a style.
+        """
         content = self._text[at:end]
-        closing = tokens.TOKEN.match(self._text, end)
-        after = closing.end() if closing else len(self._text)
+        closing = tokens.TOKEN.match(self._text, end) if end > at or self._text.startswith("</", at) else None
+        after = closing.end() if closing else end
         if name in _EMPTIED:
             return after
         found = tokens.attributes(attributes)
@@ -205,11 +207,15 @@ class _Page:
             self._tag("pre", found)
             self._out.append(_text(content.replace("&", "&amp;")) + "</pre>")
         else:
-            place = self._addresses.place
             self._tag(name, found)
-            self._out.append(styles.in_style_element(content, place) if name == "style" else _text(content))
+            self._out.append(self._style(content) if name == "style" else _text(content))
             self._out.append(f"</{name}>")
         return after
+
+    def _style(self, content: str) -> str:
+        if self._foreign:  # the style of an SVG is read as markup is
+            content = html.unescape(content)
+        return styles.in_style_element(content, self._addresses.place)
 
     def _frame(self, found: dict[str, str]) -> None:
         inner = found.pop("srcdoc", None)
@@ -263,7 +269,9 @@ class _Page:
         words = set(relation.lower().split())
         if kind is Kind.STYLE and (handler or "stylesheet" in words):
             found = _applied(found, handler)
-        elif not (kind is Kind.IMAGE and "preload" not in words) and not (words and words <= _NAMING_LINKS):
+        elif kind is Kind.IMAGE and words & _ICONS:
+            found = {**found, "rel": " ".join(sorted(words & _ICONS))}  # "icon preconnect" is an icon
+        elif not words or not words <= _NAMING_LINKS:
             return
         href = tokens.unescaped(found.pop("href", ""))
         if kind is Kind.LINK:
@@ -284,6 +292,22 @@ class _Page:
         extra = self._bar + self._refresh
         if extra:
             self._out.insert(self._bar_at if self._bar_at is not None else min(1, len(self._out)), extra)
+
+
+def _base_href(text: str) -> str | None:
+    """The `href` of a page's `<base>`, looked for only where there seems to be one, and not in comments and scripts."""
+    last = max((found.start() for found in _BASE.finditer(text)), default=-1)
+    at = 0
+    while at <= last:
+        token = tokens.TOKEN.match(text, at)
+        assert token is not None, "every character begins some token"
+        at = token.end()
+        name = (token["name"] or "").lower()
+        if name in tokens.RAW:
+            at = tokens.raw_end(name, text, at)
+        elif name == "base" and (href := tokens.attributes(token["attributes"]).get("href")) is not None:
+            return tokens.unescaped(href)
+    return None
 
 
 def _applied(found: dict[str, str], handler: re.Match[str] | None) -> dict[str, str]:

@@ -28,7 +28,7 @@ _SPACE = "".join(map(chr, range(0x21)))
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A capture's collection, its timestamp (14 digits) and URL; `base` is the page's `<base href>` where it has one."""
+    """A capture's collection, its timestamp (14 digits) and URL; `base` is the page's `<base href>`, if any."""
 
     collection: str
     timestamp: str

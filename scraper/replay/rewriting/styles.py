@@ -22,6 +22,7 @@ _INERT_DATA = (
     "application/octet-stream",
 )
 _COMMENT_SIGNS = re.compile(r"<!--|<!\[CDATA\[|\]\]>")
+_REFERENCE_LIKE = re.compile(r"&(?=[#A-Za-z])")
 _TAG_LIKE = re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -31,8 +32,12 @@ def stylesheet(text: str, place: Place) -> str:
 
 
 def in_style_element(text: str, place: Place) -> str:
-    """The same for a `<style>`: besides, nothing in it looks like a tag, so that no parser can find one there."""
-    return _TAG_LIKE.sub(r"\\3c ", _COMMENT_SIGNS.sub(" ", stylesheet(text, place)))
+    """The same for a `<style>`: besides, nothing in it looks like a tag or a character reference.
+
+    So it is the same to a parser that reads it as raw text (HTML) and to one that reads it as markup (SVG).
+    """
+    plain = _COMMENT_SIGNS.sub(" ", text)
+    return _REFERENCE_LIKE.sub(r"\\26 ", _TAG_LIKE.sub(r"\\3c ", stylesheet(plain, place)))
 
 
 def embedded(url: str, kind: Kind, place: Place) -> str:

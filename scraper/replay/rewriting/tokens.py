@@ -22,9 +22,10 @@ _HARMLESS = (
     "|color|size|face|bgcolor|scope|start|media|data-[a-z0-9-]{1,60}|aria-[a-z]{1,30}"
 )
 _PAINT = "fill|stroke|fill-rule|clip-rule|stroke-width|stroke-linecap|stroke-linejoin|opacity|points"
+_PASSED = rf"(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\]*+\""
 # No `<` in the values, and tags of the plainest form only: what is copied keeps to the language of the output.
 _CLEAN = (
-    rf"[^<]++|<(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+(?:[ \n]++(?:(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\]*+\"))*+[ \n]*+/?>"
+    rf"[^<]++|<(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+(?:[ \n]++(?:{_PASSED}))*+[ \n]*+/?>"
     rf"|</(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+>|</[abi]>"
     r"|<meta[ \n]++(?:property|itemprop)=\"[^\"<]*+\"[ \n]++content=\"[^\"<]*+\"[ \n]*+/?>"
 )
@@ -67,7 +68,7 @@ def attributes(text: str) -> dict[str, str]:
 
 
 def unescaped(value: str) -> str:
-    """An attribute's value with its character references resolved (13.2.5.72): `&copy=1` stays as it is, unlike in text."""
+    """An attribute's value with its character references resolved (13.2.5.72): unlike in text, `&copy=1` stays."""
     return _CHARACTER.sub(_character, value) if "&" in value else value
 
 
