@@ -98,6 +98,7 @@ class Shown:
         return self.last_visit.get("state") in (State.CAPTURED, State.UNCHANGED)
 
 
+_IN_ITS_OWN_RIGHT = "purpose != 'requisite'"
 _VISIT_FIELDS = (
     "started_at, ended_at, captured_at, state, reason, until, detail, tries, status, mime, href, final_href, "
     "collection, warc, visit_offset, page_warc, page_offset, page_length, title, text_path"
@@ -107,7 +108,11 @@ _VISIT_FIELDS = (
 def show(state: StateReader, root: Path, url: str) -> Shown:
     """The newest good capture of a URL with its text, and the last visit. Raises `UsageError` for one never met."""
     href = _known_href(state, url)
-    visits = list(state.query(f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? ORDER BY id DESC", (href,)))
+    visits = list(
+        state.query(
+            f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? AND purpose != 'requisite' ORDER BY id DESC", (href,)
+        )
+    )
     good = next((dict(v) for v in visits if v["state"] == State.CAPTURED), None)
     text = text_of(root, good) if good else None
     cited = state.query(
@@ -131,7 +136,10 @@ def _known_href(state: StateReader, url: str) -> str:
             continue
         if state.target(href) is not None:
             return href
-        found = next(state.query("SELECT href FROM visits WHERE final_href = ? LIMIT 1", (href,)), None)
+        found = next(
+            state.query("SELECT href FROM visits WHERE final_href = ? AND purpose != 'requisite' LIMIT 1", (href,)),
+            None,
+        )
         if found is not None:
             return str(found["href"])
     raise UsageError(f"{urls.bare(url)}: not in this archive; `scraper fetch` it, or see `scraper status`")

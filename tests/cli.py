@@ -25,6 +25,7 @@ class Cli:
     folder: Path
     site: Site
     settings: dict[str, Any] = field(default_factory=dict)
+    capture: dict[str, Any] = field(default_factory=lambda: {"requisites": "none"})
 
     @property
     def archive(self) -> Path:
@@ -47,6 +48,7 @@ class Cli:
         lines = [f"{key} = {json.dumps(value)}" for key, value in fetch.items()]
         config = self.folder / "scraper.toml"
         text = '[documents]\npaths = ["documents"]\n[warc]\nsync_seconds = 0.05\n[fetch]\n' + "\n".join(lines)
+        text += "\n[capture]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in self.capture.items())
         config.write_text(text + "\n")
         verb, *rest = arguments
         common = ["--config", str(config), "--archive", str(self.archive)]

@@ -17,7 +17,17 @@ from scraper.archiver.lookup import Lookup
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
 from scraper.archiver.segment import Segment
-from scraper.archiver.visits import REFERS_TO_FILE, REFERS_TO_OFFSET, Earlier, Known, truncation, written
+from scraper.archiver.visits import (
+    REFERS_TO_FILE,
+    REFERS_TO_OFFSET,
+    Earlier,
+    Item,
+    Known,
+    PageRecord,
+    truncation,
+    written,
+    written_uses,
+)
 from scraper.errors import IntegrityError
 from scraper.model import Capture, Exchange, Held, Location, Outcome
 
@@ -37,6 +47,7 @@ class Kept:
     outcome: Outcome
     held: Held | None = None
     entity_sha256: str | None = None
+    page_id: str = ""  # of the page's record, which requisites name
 
     @property
     def visit(self) -> Location:
@@ -91,7 +102,13 @@ class Collection:
     # ---------------------------------------------------------------- writing
 
     def append(
-        self, capture: Capture, *, via: Sequence[str] = (), held: Held | None = None, known: Known = _nothing_known
+        self,
+        capture: Capture,
+        *,
+        via: Sequence[str] = (),
+        held: Held | None = None,
+        known: Known = _nothing_known,
+        requisite_of: PageRecord | None = None,
     ) -> Kept:
         """Write the records of one visit, all or none; durable only after `sync`.
 
@@ -99,19 +116,28 @@ class Collection:
         `known` finds any earlier payload by the sha256 of an entity: the same again becomes a revisit record.
         Raises `ArchiveUnwritable`; the file is then as it was before, and so does all that follows but `abandon`.
         """
-        visit = written(capture, via, Earlier(held, known, self._place_of))
-        if self._segment is not None and self._segment.size >= self._segment_bytes:
-            self.close()
-        if self._segment is None:
-            self._segment = Segment(self.layout, self._info, self._now())
-        locations = tuple(self._segment.append(visit.items))
+        visit = written(capture, via, Earlier(held, known, self._place_of), requisite_of)
+        locations = self._written(visit.items)
         for item, location in zip(visit.items, locations, strict=True):
             if entry := entry_of(item.record, location):
                 self._entries.append(entry)
                 if not entry.is_revisit:
                     self._originals[entry.url, entry.digest] = location
-        page = locations[visit.page] if visit.page is not None else None
-        return Kept(locations, page, visit.outcome, visit.held, visit.entity_sha256)
+        if visit.page is None:
+            return Kept(locations, None, visit.outcome, visit.held, visit.entity_sha256)
+        page_id = visit.items[visit.page].record.id
+        return Kept(locations, locations[visit.page], visit.outcome, visit.held, visit.entity_sha256, page_id)
+
+    def note_uses(self, page: PageRecord, requisites: Sequence[Location]) -> Location:
+        """Write that a page needs what earlier visits of the same run brought; gives where the record lies."""
+        return self._written((written_uses(page, self._now(), requisites),))[0]
+
+    def _written(self, items: Sequence[Item]) -> tuple[Location, ...]:
+        if self._segment is not None and self._segment.size >= self._segment_bytes:
+            self.close()
+        if self._segment is None:
+            self._segment = Segment(self.layout, self._info, self._now())
+        return tuple(self._segment.append(items))
 
     def _place_of(self, held: Held) -> Location | None:
         return self._originals.get((held.href, held.payload_digest))

@@ -15,7 +15,16 @@ from scraper.archiver.index import entry_of
 from scraper.archiver.layout import Layout, warc_name
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import OnDamage, Record
-from scraper.archiver.visits import NOT_MODIFIED, Fields, read_fields, truncation, with_validators
+from scraper.archiver.visits import (
+    NOT_MODIFIED,
+    PAGE_VISIT,
+    USES,
+    Fields,
+    read_fields,
+    read_place,
+    truncation,
+    with_validators,
+)
 from scraper.errors import IntegrityError
 from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
 
@@ -41,6 +50,19 @@ class Recorded:
     status: int | None = None
     mime: str | None = None
     captured_at: datetime | None = None
+    page_visit: Location | None = None  # of a requisite: the record that ends the visit of its page
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """A page that needs what the visits of other pages had brought; visits are named by the records that end them."""
+
+    page: Location
+    requisites: tuple[Location, ...]
+    record: Location
+
+
+Told = Recorded | Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +78,12 @@ class Seen:
 
 
 def recorded(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> Iterator[Recorded]:
-    """Every visit of a collection, oldest file first.
+    """Every visit of a collection, oldest file first; see `told`."""
+    return (one for one in told(root, name, on_damage) if isinstance(one, Recorded))
+
+
+def told(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> Iterator[Told]:
+    """Everything that a collection's WARCs tell of visits, oldest file first.
 
     At a record that is not whole it raises `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it. A
     capture whose page is lost, with its own record or with the one it revisits, is DEFERRED: due again at once.
@@ -66,7 +93,7 @@ def recorded(root: Path, name: str, on_damage: Callable[[str], None] | None = No
     for path in layout.all_warcs():
         for items in _grouped(path, 0, telling(path, on_damage)):
             originals.update(_payload(item) for item in items if item.record.type == "response")
-            yield _visit(items, originals)
+            yield _uses(items) or _visit(items, originals)
 
 
 def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
@@ -80,9 +107,9 @@ def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
     return tell
 
 
-def visits(path: Path, start: int = 0) -> Iterator[Recorded]:
-    """The visits of one WARC from an offset on; raises `Damaged`."""
-    return map(_visit, _grouped(path, start))
+def visits(path: Path, start: int = 0) -> Iterator[Told]:
+    """What one WARC tells of visits from an offset on; raises `Damaged`."""
+    return (_uses(items) or _visit(items) for items in _grouped(path, start))
 
 
 def _grouped(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[list[Seen]]:
@@ -108,6 +135,8 @@ def _next(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
             yield strangers
         yield [*(other for other in pending if other.record.id in own), item]
         pending.clear()
+    elif item.record.type == "metadata" and _uses([item]):
+        yield [item]
 
 
 def _is_web(record: Record) -> bool:
@@ -119,6 +148,18 @@ def _visit_fields(record: Record) -> Fields | None:
         return None
     fields = read_fields(record.block)
     return fields if fields.raw("outcome") in set(State) else None
+
+
+def _uses(items: list[Seen]) -> Uses | None:
+    record = items[-1].record
+    if record.type != "metadata" or record.header("Content-Type") != records.WARC_FIELDS:
+        return None
+    fields = read_fields(record.block)
+    page = read_place(fields.raw(PAGE_VISIT))
+    if page is None or fields.raw("outcome"):
+        return None
+    places = (read_place(text) for text in fields.all_raw(USES))
+    return Uses(page, tuple(place for place in places if place is not None), items[-1].location)
 
 
 def seen(record: Record, location: Location) -> Seen:
@@ -175,13 +216,27 @@ def _finished(items: list[Seen], fields: Fields, originals: Container[int] | Non
         outcome=outcome,
         tries=_number(fields.raw("tries"), 1),
         purpose=Purpose(fields.raw("purpose")) if fields.raw("purpose") in set(Purpose) else Purpose.PAGE,
-        kept=Kept(_places(items), page.location if page else None, outcome, held, sha256),
-        via=tuple(value.removeprefix("urn:sha256:") for value in fields.all("via")),
+        kept=_kept(items, page, outcome, held, sha256),
+        via=_via(fields),
         detail=fields.text("detail"),
         status=_status(page),
         mime=page.mime if page else None,
         captured_at=page.record.date if page else None,
+        page_visit=read_place(fields.raw(PAGE_VISIT)),
     )
+
+
+def _kept(items: list[Seen], page: Seen | None, outcome: Outcome, held: Held | None, sha256: str | None) -> Kept:
+    if page is None:
+        return Kept(_places(items), None, outcome, held, sha256)
+    return Kept(_places(items), page.location, outcome, held, sha256, page.record.id)
+
+
+def _via(fields: Fields) -> tuple[str, ...]:
+    """The digests of the citing documents; of a requisite the address of its page, which is not escaped."""
+    if fields.raw(PAGE_VISIT):
+        return fields.all_raw("via")
+    return tuple(value.removeprefix("urn:sha256:") for value in fields.all("via"))
 
 
 def _held(page: Seen, sha256: str, fields: Fields) -> Held | None:
@@ -210,13 +265,21 @@ def _unfinished(items: list[Seen]) -> Recorded:
         ended_at=items[-1].record.date,
         outcome=outcome,
         tries=1,
-        purpose=Purpose.ROBOTS if target.path == "/robots.txt" else Purpose.PAGE,
+        purpose=_unfinished_purpose(items, target),
         kept=Kept(_places(items), page.location if page else None, outcome),
         detail="the run stopped before the visit was finished",
         status=_status(page),
         mime=page.mime if page else None,
         captured_at=page.record.date if page else None,
     )
+
+
+def _unfinished_purpose(items: list[Seen], target: Target) -> Purpose:
+    """Of requisites alone the first record names one of another visit."""
+    own = {item.record.id for item in items}
+    if any(name not in own for name in items[0].record.all("WARC-Concurrent-To")):
+        return Purpose.REQUISITE
+    return Purpose.ROBOTS if target.path == "/robots.txt" else Purpose.PAGE
 
 
 def _status(page: Seen | None) -> int | None:

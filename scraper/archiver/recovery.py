@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scraper.archiver import foreign_index, records
-from scraper.archiver.history import Recorded, telling, visits
+from scraper.archiver.history import Told, telling, visits
 from scraper.archiver.index import entries_of, index_files, merge_indexes, write_index
 from scraper.archiver.layout import (
     OPEN_SUFFIX,
@@ -33,7 +33,7 @@ _COPY_BYTES = 1 << 20
 class Recovery:
     """What was found: visits that no state row tells of yet, and files of torn bytes."""
 
-    adopted: tuple[Recorded, ...] = ()
+    adopted: tuple[Told, ...] = ()
     quarantined: tuple[Path, ...] = ()
 
 
@@ -45,7 +45,7 @@ def recover(root: Path, name: str, marks: Mapping[str, int]) -> Recovery:
     the marks are given for adoption, in order. Raises `IntegrityError` where a committed record is damaged.
     """
     layout = Layout(root, name)
-    adopted: list[Recorded] = []
+    adopted: list[Told] = []
     quarantined: list[Path] = []
     for path in layout.all_warcs():
         mark = marks.get(warc_name(path), 0)
@@ -73,7 +73,7 @@ def beyond(root: Path, name: str, marks: Mapping[str, int]) -> list[Path]:
     return [path for path in Layout(root, name).closed_warcs() if path.stat().st_size > marks.get(path.name, 0)]
 
 
-def _beyond(path: Path, mark: int) -> Iterator[Recorded]:
+def _beyond(path: Path, mark: int) -> Iterator[Told]:
     """The visits that no state row tells of; of a closed file those before any damage, which `check` will name."""
     if path.stat().st_size <= mark:
         return

@@ -23,6 +23,8 @@ PACKED_TYPES = re.compile(
     r"|vnd\.(?:openxmlformats|oasis)|epub))"
 )
 DETAIL_CHARACTERS = 2000
+PAGE_VISIT = "pageVisit"  # of a requisite: where the record lies that ends the visit of its page
+USES = "uses"
 
 # What the fields of a metadata record must not hold raw: line ends, controls, and "%", which escapes them.
 _ESCAPED = re.compile(r"[%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\s|\s\Z")
@@ -75,18 +77,58 @@ class Earlier:
     where: Where
 
 
-def written(capture: Capture, via: Sequence[str], earlier: Earlier) -> WrittenVisit:
-    """Turn a visit into records."""
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """The page that a requisite is for: its address, the id of its response record, the record that ends its visit."""
+
+    href: str
+    id: str
+    visit: Location
+
+
+def written(
+    capture: Capture, via: Sequence[str], earlier: Earlier, requisite_of: PageRecord | None = None
+) -> WrittenVisit:
+    """Turn a visit into records; a requisite's say of which page."""
     answers = [_answer(exchange, earlier) for exchange in capture.exchanges]
+    if requisite_of is not None:
+        answers = [_beside(answer, requisite_of) for answer in answers]
     page = answers[-1] if answers else None
     outcome = _judged(capture, page, earlier.held)
     kept = page.held if page and outcome.state in (State.CAPTURED, State.UNCHANGED) else None
     items = [item for answer in answers for item in answer.items]
     has_page = bool(page and page.items and page.items[0].record.type in ("response", "revisit"))
     position = len(items) - len(page.items) if page and has_page else None
-    summary = _Summary(outcome, via, items, position, page.entity_sha256 if page else None, kept)
+    summary = _Summary(outcome, via, items, position, page.entity_sha256 if page else None, kept, requisite_of)
     items.append(Item(_metadata(capture, summary, [answer.hidden_head for answer in answers])))
     return WrittenVisit(tuple(items), position, outcome, summary.entity_sha256, kept)
+
+
+def _beside(answer: _Answer, page: PageRecord) -> _Answer:
+    """WARC 1.1, 5.7: records made of the same capture event name each other; a requisite's name the page's."""
+    first, *others = answer.items
+    if page.id not in first.record.all("WARC-Concurrent-To"):
+        headers = (*first.record.headers, ("WARC-Concurrent-To", page.id))
+        first = replace(first, record=replace(first.record, headers=headers))
+    return replace(answer, items=(first, *others))
+
+
+def written_uses(page: PageRecord, at: datetime, requisites: Sequence[Location]) -> Item:
+    """The record which says that a page needs what other pages' visits of the same run had brought."""
+    fields = [("WARC-Date", records.iso(at)), ("WARC-Target-URI", page.href), ("WARC-Concurrent-To", page.id)]
+    lines = [(PAGE_VISIT, _written_place(page.visit)), *((USES, _written_place(place)) for place in requisites)]
+    block = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    return Item(records.make("metadata", [*fields, ("Content-Type", records.WARC_FIELDS)], block.encode()))
+
+
+def _written_place(place: Location) -> str:
+    return f"{place.warc} {place.offset} {place.length}"
+
+
+def read_place(text: str) -> Location | None:
+    """A record's place as a metadata record names it; None where it cannot be read."""
+    found = re.fullmatch(r"(\S{1,255}) ([0-9]{1,15}) ([0-9]{1,15})", text)
+    return Location(found[1], int(found[2]), int(found[3])) if found else None
 
 
 def _judged(capture: Capture, page: _Answer | None, held: Held | None) -> Outcome:
@@ -228,6 +270,7 @@ class _Summary:
     page: int | None
     entity_sha256: str | None
     held: Held | None
+    requisite_of: PageRecord | None = None
 
 
 def _metadata(capture: Capture, summary: _Summary, hidden_heads: Sequence[bytes]) -> Record:
@@ -245,7 +288,7 @@ _PRINTABLE = "".join(chr(code) for code in range(32, 127) if chr(code) != "%")
 
 
 def _visit_lines(capture: Capture, summary: _Summary) -> list[tuple[str, str]]:
-    outcome = summary.outcome
+    outcome, page = summary.outcome, summary.requisite_of
     return [
         ("outcome", str(outcome.state)),
         ("reason", escaped(outcome.reason)),
@@ -258,6 +301,7 @@ def _visit_lines(capture: Capture, summary: _Summary) -> list[tuple[str, str]]:
         ("endedAt", records.iso(capture.ended_at)),
         *[("fetchTimeMs", str(round(exchange.seconds * 1000))) for exchange in capture.exchanges],
         *[("via", f"urn:sha256:{escaped(digest)}") for digest in summary.via],
+        *([("via", records.one_line(page.href)), (PAGE_VISIT, _written_place(page.visit))] if page else []),
     ]
 
 
@@ -286,6 +330,10 @@ class Fields:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value, unescaped."""
         return tuple(unquote(value) for key, value in self.lines if key == name)
+
+    def all_raw(self, name: str) -> tuple[str, ...]:
+        """Every value as it stands there."""
+        return tuple(value for key, value in self.lines if key == name)
 
     def raw(self, name: str) -> str:
         """The first value as it stands there (URLs are not escaped), empty when there is none."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scraper import __version__, archiver, urls
 from scraper.errors import ScraperError
 from scraper.fetcher import user_agent
 from scraper.model import Outcome, State, Target
+from scraper.pipeline.adopting import adopt_unknown
 from scraper.settings import MIB, Settings
 from scraper.state import FILE_NAME, StateFile, VisitRow
 
@@ -56,6 +57,8 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
         state = StateFile.open(root)
         try:
             adopt_leftovers(root, settings.collection, state, listener)
+            if count := adopt_unknown(root, state):
+                listener.note(f"adopted {count} captures of imported files")
             if not ended_well:
                 rewrite_pages(root, state)
         except BaseException:
@@ -99,18 +102,24 @@ def rewrite_pages(root: Path, state: StateFile) -> None:
 def adopt_leftovers(root: Path, collection: str, state: StateFile, listener: Listener) -> None:
     """Take in what a crash left beyond the commit mark; torn bytes are in quarantine."""
     recovery = archiver.recover(root, collection, state.marks(collection))
-    for recorded in recovery.adopted:
-        adopt(state, recorded, collection)
+    for told in recovery.adopted:
+        adopt(state, told, collection)
     state.commit()
-    if recovery.adopted:
-        listener.note(f"adopted {len(recovery.adopted)} visits which an interrupted run had archived")
+    if adopted := sum(isinstance(told, archiver.Recorded) for told in recovery.adopted):
+        listener.note(f"adopted {adopted} visits which an interrupted run had archived")
     for path in recovery.quarantined:
         listener.note(f"{path}: torn bytes of an interrupted run were moved here")
 
 
-def adopt(state: StateFile, recorded: archiver.Recorded, collection: str) -> None:
+def adopt(state: StateFile, recorded: archiver.Told, collection: str) -> None:
     """Bring a visit from its records into the state; a server's wish to be left alone holds its host again."""
-    state.record(row_of_recorded(recorded, collection))
+    if isinstance(recorded, archiver.Uses):
+        page = state.visit_number(collection, recorded.page)
+        used = (state.visit_number(collection, place) for place in recorded.requisites)
+        state.use(page, filter(None, used), collection, recorded.record)
+        return
+    of_visit = state.visit_number(collection, recorded.page_visit) if recorded.page_visit else None
+    state.record(replace(row_of_recorded(recorded, collection), of_visit=of_visit))
     if recorded.outcome.state is State.DEFERRED and recorded.outcome.until is not None:
         state.hold(urls.host_key(recorded.final), recorded.outcome.until)
 
@@ -149,6 +158,7 @@ def warcinfo(settings: Settings) -> dict[str, str]:
         "operator": settings.contact,
         "settings": (
             f"delay_seconds={fetch.delay_seconds:g} max_tries={fetch.max_tries} max_redirects={fetch.max_redirects} "
-            f"deadline_seconds={fetch.deadline_seconds:g} max_wire_mib={fetch.max_wire_mib} recheck={fetch.recheck}"
+            f"deadline_seconds={fetch.deadline_seconds:g} max_wire_mib={fetch.max_wire_mib} recheck={fetch.recheck} "
+            f"requisites={settings.capture.requisites}"
         ),
     }

@@ -326,10 +326,14 @@ class StateFile(StateReader):
         ).fetchone()
         return int(row[0]) if row else None
 
-    def use(self, page: int, requisites: Iterable[int], collection: str, record: Location) -> None:
-        """Note what a page needs that other pages' visits had brought, and the record that says so."""
-        for requisite in requisites:
-            self._run("INSERT OR IGNORE INTO uses VALUES (?, ?)", (page, requisite))
+    def use(self, page: int | None, requisites: Iterable[int], collection: str, record: Location) -> None:
+        """Note what a page needs that other pages' visits had brought, and the record that says so.
+
+        Where the page's visit is lost (None), only that the record was read.
+        """
+        if page is not None:
+            for requisite in requisites:
+                self._run("INSERT OR IGNORE INTO uses VALUES (?, ?)", (page, requisite))
         self._mark(collection, record)
 
     def _mark(self, collection: str, record: Location) -> None:
