@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 HEAD_END = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
+_STATUS_LINE = re.compile(rb"HTTP/(\d)(?:\.(\d))? +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _GZIP_MAGIC = b"\x1f\x8b"
 # Nobody packs a page into more; each costs time even when nothing is in it. What follows counts as junk.
 _MOST_MEMBERS = 10_000
 _FIRST_PIECE_BYTES = 1024
 _LARGEST_PIECE_BYTES = 64 * 1024
+_OUTPUT_BYTES = 256 * 1024
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
@@ -37,7 +41,10 @@ class Head:
 
 
 def parse_head(data: bytes, start: int = 0) -> Head | None:
-    """Read a response head at `start`; None when it is not whole or not HTTP/1.x."""
+    """Read a response head at `start`; None when it is not whole or no HTTP head.
+
+    Browsers' captures of HTTP/2 are written with a status line of their own making, `HTTP/2 200`.
+    """
     end = HEAD_END.search(data, start)
     if end is None:
         return None
@@ -51,7 +58,7 @@ def parse_head(data: bytes, start: int = 0) -> Head | None:
         if colon:
             headers.append((name.decode("latin-1").strip(), value.decode("latin-1").strip()))
     reason = (status[4] or b"").decode("latin-1").strip()
-    version = f"{int(status[1])}.{int(status[2])}"
+    version = f"{int(status[1])}.{int(status[2] or 0)}"
     return Head(end.end() - start, version, int(status[3]), reason, tuple(headers))
 
 
@@ -93,7 +100,8 @@ def entity(received: bytes) -> bytes:
     if head is None:
         return b""
     body = received[head.length :]
-    return dechunk(body)[0] if is_chunked(head) else body
+    # Some tools take the coding off and leave the header that tells of it.
+    return dechunk(body)[0] if is_chunked(head) and _CHUNK_SIZE.match(body) else body
 
 
 class TooLarge(ValueError):
@@ -101,19 +109,87 @@ class TooLarge(ValueError):
 
 
 def content(payload: bytes, codings: str | None, cap_bytes: int) -> bytes:
-    """Remove the content codings (gzip, deflate; the last applied first) from an entity.
+    """Remove the content codings (gzip, deflate, br, zstd; the last applied first) from an entity.
 
-    Lenient as browsers are: a wrong label, a cut stream or junk after it give what could be read. Other
-    codings are left as they are. Raises `TooLarge` past `cap_bytes`.
+    Lenient as browsers are: a wrong label, a cut stream or junk after it give what could be read. What is not
+    `readable` is left as it is. Raises `TooLarge` past `cap_bytes`.
     """
-    for coding in reversed([part.strip().lower() for part in (codings or "").split(",")]):
+    for coding in reversed(_parted(codings)):
         if coding in ("gzip", "x-gzip"):
             payload = _gunzip(payload, cap_bytes)
         elif coding == "deflate":
-            payload = _inflate(payload, cap_bytes)
+            payload = _inflate(payload, cap_bytes) or payload
+        elif coding == "br" and coding in readable():
+            payload = _unbrotli(payload, cap_bytes) or payload
+        elif coding == "zstd" and coding in readable():
+            payload = _unzstd(payload, cap_bytes) or payload
     if len(payload) > cap_bytes:
         raise TooLarge(f"more than {cap_bytes} bytes")
     return payload
+
+
+def _parted(codings: str | None) -> list[str]:
+    return [part.strip().lower() for part in (codings or "").split(",")]
+
+
+@functools.cache
+def readable() -> frozenset[str]:
+    """The content codings that can be removed: `br` and `zstd` where the extra `codecs` is installed."""
+    found = {"", "identity", "gzip", "x-gzip", "deflate"}
+    with suppress(ImportError):
+        # Only since 1.2 can its output be bounded.
+        if hasattr(importlib.import_module("brotlicffi").Decompressor, "can_accept_more_data"):
+            found.add("br")
+    with suppress(ImportError):
+        importlib.import_module("zstandard")
+        found.add("zstd")
+    return frozenset(found)
+
+
+def unreadable(codings: str | None) -> str:
+    """Why an entity of these codings cannot be read, with what to do; empty when it can."""
+    unknown = sorted(set(_parted(codings)) - readable())
+    if not unknown:
+        return ""
+    advice = " (install scraper[codecs])" if set(unknown) & {"br", "zstd"} else ""
+    return f"its content coding cannot be read: {', '.join(unknown)}{advice}"
+
+
+def _unbrotli(data: bytes, cap_bytes: int) -> bytes:
+    brotlicffi = importlib.import_module("brotlicffi")
+    stream, out, view = brotlicffi.Decompressor(), bytearray(), memoryview(data)
+    try:
+        for at in range(0, len(view), _LARGEST_PIECE_BYTES):
+            if stream.is_finished():
+                break  # what follows is junk
+            piece = bytes(view[at : at + _LARGEST_PIECE_BYTES])
+            _extend(out, stream.decompress(piece, output_buffer_limit=_OUTPUT_BYTES), cap_bytes)
+            while not stream.can_accept_more_data() and not stream.is_finished():
+                _extend(out, stream.decompress(b"", output_buffer_limit=_OUTPUT_BYTES), cap_bytes)
+    except brotlicffi.error:
+        pass  # what could be read before the fault is what a browser shows
+    return bytes(out)
+
+
+def _unzstd(data: bytes, cap_bytes: int) -> bytes:
+    import zstandard
+
+    out = bytearray()
+    # RFC 8878, 3.1.1.1.2: decoders of web content need no more than 8 MB of window (RFC 9659).
+    opener = zstandard.ZstdDecompressor(max_window_size=1 << 23)
+    try:
+        with opener.stream_reader(data, read_across_frames=True) as stream:
+            while piece := stream.read(_OUTPUT_BYTES):
+                _extend(out, piece, cap_bytes)
+    except zstandard.ZstdError:
+        pass
+    return bytes(out)
+
+
+def _extend(out: bytearray, piece: bytes, cap_bytes: int) -> None:
+    out += piece
+    if len(out) > cap_bytes:
+        raise TooLarge(f"more than {cap_bytes} bytes")
 
 
 def _gunzip(data: bytes, cap_bytes: int) -> bytes:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import gzip
 import random
+import sys
 import time
 import zlib
 
+import brotlicffi  # type: ignore[import-untyped]
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +88,58 @@ def test_the_cap_counts_all_members_together() -> None:
     assert message.content(gzip.compress(b"x" * 50) * 2, "gzip", 100) == b"x" * 100
     with pytest.raises(message.TooLarge):
         message.content(gzip.compress(b"x" * 50) * 2, "gzip", 99)
+
+
+def test_br_and_zstd_are_removed_where_the_extra_is_installed() -> None:
+    assert message.content(brotlicffi.compress(b"text " * 2000), "br", 10_000) == b"text " * 2000
+    assert message.content(zstandard.compress(b"text " * 2000), "zstd", 10_000) == b"text " * 2000
+    two_frames = zstandard.compress(b"one ") + zstandard.compress(b"two")
+    assert message.content(two_frames, "zstd", 100) == b"one two"
+    assert message.content(gzip.compress(brotlicffi.compress(b"both")), "br, gzip", 100) == b"both"
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_a_bomb_in_br_or_zstd_is_stopped_at_the_cap(coding: str) -> None:
+    packed = {"br": brotlicffi.compress, "zstd": zstandard.compress}[coding](b"\0" * 50_000_000)
+    assert len(packed) < 50_000
+    with pytest.raises(message.TooLarge):
+        message.content(packed, coding, 1_000_000)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip", "deflate"])
+def test_a_body_that_was_decoded_before_it_was_stored_stays_as_it_is(coding: str) -> None:
+    page = b"<!doctype html><title>Plain</title><p>Words.</p>"
+    assert message.content(page, coding, 1000) == page
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_a_cut_stream_gives_what_could_be_read(coding: str) -> None:
+    whole = random.Random(1).randbytes(400_000)
+    packed = {"br": brotlicffi.compress, "zstd": zstandard.compress}[coding](whole)
+    found = message.content(packed[:300_000], coding, 1_000_000)
+    assert len(found) > 100_000
+    assert whole.startswith(found)
+
+
+def test_a_coding_nobody_can_remove_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert message.unreadable("gzip, br, zstd, identity") == ""
+    assert message.unreadable("compress") == "its content coding cannot be read: compress"
+    monkeypatch.setitem(sys.modules, "brotlicffi", None)
+    message.readable.cache_clear()
+    try:
+        assert message.unreadable("br") == "its content coding cannot be read: br (install scraper[codecs])"
+        assert message.content(b"packed", "br", 100) == b"packed"
+    finally:
+        monkeypatch.undo()
+        message.readable.cache_clear()
+
+
+def test_the_status_line_that_browsers_captures_give_http_2_is_read() -> None:
+    head = message.parse_head(b"HTTP/2 200\r\ncontent-type: text/html\r\n\r\n")
+    assert head is not None
+    assert (head.version, head.status, head.header("content-type")) == ("2.0", 200, "text/html")
+
+
+def test_a_chunked_coding_that_was_taken_off_while_its_header_stayed_is_seen() -> None:
+    stored = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<html>whole page</html>"
+    assert message.entity(stored) == b"<html>whole page</html>"

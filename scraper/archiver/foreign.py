@@ -32,6 +32,7 @@ _MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by
 _VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _BLANK = b"\r\n"
+_BEGINNING = b"WARC/"
 _HTTP_TYPES = ("application/http", "message/http")
 
 
@@ -168,9 +169,17 @@ class _Source:
         return True
 
     def ends(self) -> None:
-        """After a block: go over the empty lines that end a record where they belong to its member."""
-        if self.is_packed and self._skip_blank():
-            self.is_shared = True
+        """After a block: go over the empty lines that end a record where they belong to its member.
+
+        Raises `Damaged` where what follows is neither that, nor a record, nor the end.
+        """
+        if self.is_packed:
+            self.is_shared = self._skip_blank() or self.is_shared
+        while len(self.buffer) - self.at < len(_BEGINNING) and self.fill():
+            pass
+        following = self.buffer[self.at : self.at + len(_BEGINNING)]
+        if following and following[0] not in _BLANK and following != _BEGINNING:
+            raise Damaged(self.offset, "the record does not end where its Content-Length says")
 
     @property
     def place(self) -> int:

@@ -8,12 +8,13 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
-from scraper.archiver import foreign, foreign_index
+from scraper.archiver import foreign, foreign_index, foreign_wacz
 from scraper.archiver.index import merge_indexes, write_index
 from scraper.archiver.layout import (
     IMPORTED,
@@ -67,6 +68,16 @@ class Import:
     left_out: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One call: the file's name and sha256, the time, and whether to take what is whole of damaged ones."""
+
+    name: str
+    sha256: str
+    at: datetime
+    salvage: bool
+
+
 class Refused(IntegrityError):
     """A file that is not whole; `problems` say where and why."""
 
@@ -96,37 +107,56 @@ class Imports:
         self.layout = Layout(root, IMPORTED)
 
     def add_file(self, path: Path, sha256: str, imported_at: datetime, *, salvage: bool) -> list[Import]:
-        """Take in a file whose bytes have this sha256: a WARC, or the WARCs of a WACZ.
+        """Take in a file whose bytes have this sha256: a WARC, or the WARCs of a WACZ. All or nothing.
 
         Raises `Refused` when it is damaged, unless `salvage` takes its whole records alone; `UsageError` for what is
-        neither; `ArchiveUnwritable`.
+        neither; `ArchiveUnwritable`. After a kill at any moment, the same again completes it.
         """
+        make_folder(self.layout.warcs)
+        self._sweep()
         try:
-            with path.open("rb") as file:
-                return [self.add(file, Source(path.name, sha256), imported_at, salvage=salvage)]
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+            with _reading(path), path.open("rb") as file:
+                asked = _Asked(path.name, sha256, imported_at, salvage)
+                is_zip = foreign_wacz.is_zip(path)
+                prepared = (
+                    self._of_wacz(path, asked) if is_zip else [self._prepared(file, asked, Source(path.name, sha256))]
+                )
+            for temporary, taken in prepared:
+                self._place(temporary, taken)
+            return [taken for _, taken in prepared]
+        finally:
+            self._sweep()
 
     def path_of(self, warc: str) -> Path:
         """Where a WARC of the collection lies."""
         return self.layout.warcs / warc
 
-    def add(self, file: BinaryIO, source: Source, imported_at: datetime, *, salvage: bool) -> Import:
-        """Take in one WARC, read from its first byte to its last. Gives what was taken under which name.
+    def _of_wacz(self, path: Path, asked: _Asked) -> list[tuple[Path, Import]]:
+        with foreign_wacz.opened(path) as archive:
+            wacz = foreign_wacz.read(archive, path.name)
+            problems = list(wacz.problems)
+            if problems and not asked.salvage:
+                raise Refused(path.name, tuple(problems))
+            prepared = []
+            for member in wacz.warcs:
+                said = Source(path.name, asked.sha256, wacz.tool, member, wacz.title, wacz.created, wacz.pages)
+                try:
+                    with foreign_wacz.member(archive, member) as file:
+                        prepared.append(self._prepared(file, asked, said))
+                except (IntegrityError, UsageError) as error:
+                    if not asked.salvage:
+                        raise Refused(path.name, (f"{member}: {error}",)) from error
+                    problems.append(f"{member}: {error}")
+        if not prepared:
+            raise Refused(path.name, tuple(problems))
+        temporary, first = prepared[0]
+        prepared[0] = (temporary, replace(first, left_out=(*problems, *first.left_out)[:_MOST_TOLD]))
+        return prepared
 
-        Raises `Refused` when it is damaged, unless `salvage` takes its whole records alone; `UsageError` for what is
-        no WARC; `ArchiveUnwritable`. After a kill at any moment, the same again completes it.
-        """
-        make_folder(self.layout.warcs)
-        self._sweep()
-        temporary = self.layout.warcs / ".incoming.tmp"
-        try:
-            copied = _copy(file, temporary)
-            return self._take(temporary, copied, source, imported_at, salvage)
-        finally:
-            self._sweep()
-
-    def _take(self, path: Path, sha256: str, source: Source, imported_at: datetime, salvage: bool) -> Import:
+    def _prepared(self, file: IO[bytes], asked: _Asked, source: Source) -> tuple[Path, Import]:
+        """A WARC copied to a temporary file, proved from its first byte to its last, and what it is to be."""
+        path = self._temporary()
+        sha256 = _write(_chunks(file, source.name), path)
         proof = _prove(path)
         if proof.shared:
             path, sha256 = self._unpacked(path)
@@ -135,23 +165,21 @@ class Imports:
             told = f": {proof.problems[0].what}" if proof.problems and "ARC file" in proof.problems[0].what else ""
             raise UsageError(f"{source.name}: not a WARC{told}")
         problems = tuple(_sentences(proof))
-        if problems and not (salvage and proof.records):
+        if problems and not (asked.salvage and proof.records):
             raise Refused(source.member or source.name, problems)
         if problems:
             path, sha256 = self._salvaged(path)
         name = f"{sha256[:12]}-{safe_name(source.member or source.name)}"
         name += WARC_SUFFIX if foreign.is_packed(path) else PLAIN_SUFFIX
         source = replace(source, tool=source.tool or proof.tool)
-        taken = Import(source, name, f"{imported_at:%Y-%m-%dT%H:%M:%SZ}", problems[:_MOST_TOLD])
-        self._place(path, taken)
-        return taken
+        return path, Import(source, name, f"{asked.at:%Y-%m-%dT%H:%M:%SZ}", problems[:_MOST_TOLD])
 
     def _place(self, path: Path, taken: Import) -> None:
         """Put a proved file into its place: first where it is from, then its name, then index and seal."""
-        final = self.layout.warcs / taken.warc
-        others = [other for other in self.of_warc(taken.warc) if other.source.sha256 != taken.source.sha256]
-        if not final.exists() or len(others) == len(self.of_warc(taken.warc)):
-            self._write_sidecar(taken.warc, [*others, taken])
+        final = self.path_of(taken.warc)
+        known = self.of_warc(taken.warc)
+        if not any(item.source.sha256 == taken.source.sha256 for item in known):
+            self._write_sidecar(taken.warc, [*known, taken])
         with writing(final):
             if not final.exists():
                 path.replace(final)
@@ -193,6 +221,10 @@ class Imports:
 
     # -------------------------------------------------------------- temporary
 
+    def _temporary(self) -> Path:
+        number = sum(1 for _ in self.layout.warcs.glob(".incoming*.tmp"))
+        return self.layout.warcs / f".incoming-{number:06d}.tmp"
+
     def _sweep(self) -> None:
         with writing(self.layout.warcs):
             for path in self.layout.warcs.glob(".incoming*.tmp"):
@@ -200,14 +232,14 @@ class Imports:
 
     def _unpacked(self, path: Path) -> tuple[Path, str]:
         """The WARC inside of a file that was packed as a whole: so any program can read a record from its offset."""
-        plain = self.layout.warcs / ".incoming.plain.tmp"
+        plain = self._temporary()
         limit = max(_BOMB_BYTES, path.stat().st_size * _BOMB_RATIO)
         with path.open("rb") as file:
             return plain, _write(_gunzipped(file, limit), plain)
 
     def _salvaged(self, path: Path) -> tuple[Path, str]:
         """The whole, right records of a file, each byte for byte."""
-        kept = self.layout.warcs / ".incoming.salvaged.tmp"
+        kept = self._temporary()
         return kept, _write(_whole_records(path), kept)
 
 
@@ -232,11 +264,8 @@ def safe_name(name: str) -> str:
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, hex. Raises `UsageError` when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with _reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # -------------------------------------------------------------------- reading
@@ -305,8 +334,21 @@ def _gunzipped(file: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
         return  # the records before the tear; the reader tells of it
 
 
-def _copy(file: BinaryIO, path: Path) -> str:
-    return _write(iter(lambda: file.read(_COPY_BYTES), b""), path)
+def _chunks(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """A source's bytes; what goes wrong with it is told as such, and not as our disk's fault."""
+    with _reading(Path(name)):
+        while chunk := file.read(_COPY_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except foreign_wacz.DAMAGES as error:
+        raise IntegrityError(f"damaged ({error})") from error
 
 
 def _write(chunks: Iterable[bytes], path: Path) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from scraper import archiver
 from scraper.errors import IntegrityError, UsageError
+from scraper.pipeline.adopting import adopt_imports
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import Listener, Session, opened, rewrite_pages, row_of_recorded
+from scraper.pipeline.session import Listener, Session, opened, rewrite_pages
 from scraper.settings import Settings
-from scraper.state import StateFile, now
+from scraper.state import now
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,6 @@ def import_files(
             " --set collection=main"
         )
     with opened(root, settings, listener) as session:
-        adopt_unknown(root, session.state)
         for name in files:
             if stop.requested():
                 return
@@ -68,50 +67,3 @@ def _import(session: Session, name: str, salvage: bool) -> Imported:
     state.commit()
     left_out = tuple(sentence for item in taken for sentence in item.left_out)
     return Imported(name, sha256, tuple(sorted({item.warc for item in taken})), captures, left_out)
-
-
-def adopt_unknown(root: Path, state: StateFile) -> int:
-    """Bring into the state what an interrupted import had put in its place, or somebody by hand."""
-    imports = archiver.Imports(root)
-    marks = state.marks(archiver.IMPORTED)
-    count = 0
-    for path in archiver.beyond(root, archiver.IMPORTED, marks):
-        imports.complete(path.name)
-        count += adopt_imports(root, state, imports.of_warc(path.name) or [archiver.unknown(path.name)])
-    state.commit()
-    return count
-
-
-def adopt_imports(root: Path, state: StateFile, imports: Iterable[archiver.Import]) -> int:
-    """Bring what imports hold into the state; gives the number of captures that were new to it."""
-    count = 0
-    by_file: dict[str, list[archiver.Import]] = {}
-    for item in imports:
-        count += _adopt(root, state, item)
-        if item.source.sha256:
-            by_file.setdefault(item.source.sha256, []).append(item)
-    for sha256, items in by_file.items():
-        _note(state, sha256, items)
-    return count
-
-
-def _note(state: StateFile, sha256: str, items: Sequence[archiver.Import]) -> None:
-    """Keep that a file was imported; of the WARCs that came out of a WACZ, this may be one more."""
-    before = state.imported(sha256)
-    warcs = {item.warc for item in items} | set(before["warcs"] if before else ())
-    earlier = before["left_out"] if before else ()
-    left_out = dict.fromkeys([*earlier, *(sentence for item in items for sentence in item.left_out)])
-    first = items[0]
-    told = (first.source.name, first.source.tool, first.imported_at)
-    state.note_import(sha256, warcs, told, list(left_out))
-
-
-def _adopt(root: Path, state: StateFile, item: archiver.Import) -> int:
-    path = archiver.Imports(root).path_of(item.warc)
-    imported_at = datetime.fromisoformat(item.imported_at) if item.imported_at else datetime.now(UTC)
-    count = 0
-    for recorded in archiver.captures(path, item.source.pages, state.knows_target):
-        row = row_of_recorded(recorded, archiver.IMPORTED)
-        count += bool(state.record_import(row, imported_at))
-    state.mark(archiver.IMPORTED, item.warc, path.stat().st_size)
-    return count

@@ -26,7 +26,6 @@ _LOOKS_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,512}<(?:!doctype\s+html|html|h
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _MOST_HEADERS = 100
 _LONGEST_VALUE = 8 * 1024
-_READABLE_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def raw(exchange: Exchange) -> Payload:
 def plain(payload: Payload, cap_bytes: int) -> Payload:
     """Without its content codings, as far as they can be read. Raises `message.TooLarge`."""
     body = message.content(payload.body, payload.codings, cap_bytes)
-    left = [coding for coding in payload.codings.split(",") if coding.strip().lower() not in _READABLE_CODINGS]
+    left = [coding for coding in payload.codings.split(",") if coding.strip().lower() not in message.readable()]
     return Payload(body, payload.content_type, ", ".join(left))
 
 

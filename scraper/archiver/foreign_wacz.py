@@ -1,0 +1,201 @@
+"""Reads WACZ files (Web Archive Collection Zipped, 1.1.1) of other tools: nothing in them is believed unproved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from scraper.errors import IntegrityError, UsageError
+
+_MOST_MEMBERS = 100_000
+_MOST_JSON_BYTES = 16 << 20
+_MOST_PAGES_BYTES = 1 << 30
+_MOST_LINE_BYTES = 16 << 20
+_BOMB_RATIO = 200
+_BOMB_BYTES = 64 << 20  # below this, a member may be packed as tightly as it likes
+_WARC_ENDS = (".warc", ".warc.gz")
+_COPY_BYTES = 1 << 20
+# What `zipfile` raises of a member that is not as it says.
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Wacz:
+    """What a WACZ says of itself. `warcs` are the names of its WARC members; `problems` what is wrong with it."""
+
+    warcs: tuple[str, ...]
+    tool: str
+    title: str
+    created: str
+    pages: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a ZIP does."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a WACZ. Raises `IntegrityError` when it is no whole ZIP."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise IntegrityError(f"{path.name}: not a whole ZIP ({error}); get a whole copy") from error
+    with archive:
+        yield archive
+
+
+def read(archive: zipfile.ZipFile, name: str) -> Wacz:
+    """What a WACZ holds, its digests proved. Raises `UsageError` when there is no WARC in it."""
+    members = archive.infolist()
+    if len(members) > _MOST_MEMBERS:
+        raise UsageError(f"{name}: more than {_MOST_MEMBERS} members; unpack it, and import the WARCs in it")
+    problems: list[str] = []
+    good: dict[str, zipfile.ZipInfo] = {}
+    for member in members:
+        if reason := _refusal(member, good):
+            problems.append(f"{_shown(member.filename)}: {reason}")
+        else:
+            good[member.filename] = member
+    package = _package(archive, good, problems)
+    problems += _digest_faults(archive, good, package)
+    warcs = tuple(sorted(path for path in good if _is_warc(path)))
+    if not warcs and not problems:
+        raise UsageError(f"{name}: a ZIP without a WARC in archive/; a WACZ has one")
+    software = package.get("software")
+    return Wacz(
+        warcs,
+        _line(software),
+        _line(package.get("title")),
+        _line(package.get("created")),
+        tuple(_pages(archive, good, problems)),
+        tuple(problems),
+    )
+
+
+def member(archive: zipfile.ZipFile, path: str) -> IO[bytes]:
+    """One member, for reading."""
+    return archive.open(path)
+
+
+def _is_warc(path: str) -> bool:
+    return path.startswith("archive/") and path.lower().endswith(_WARC_ENDS)
+
+
+def _refusal(member: zipfile.ZipInfo, others: dict[str, zipfile.ZipInfo]) -> str:
+    """Why a member is not to be read, empty when it may be. Its name never becomes a path of ours."""
+    path = member.filename
+    if path.startswith("/") or "\\" in path or ":" in path.split("/")[0] or ".." in path.split("/"):
+        return "its name leads out of the file"
+    if path in others:
+        return "two members have this name"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "a symbolic link"
+    if member.flag_bits & 1:
+        return "encrypted"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "packed in a way that WACZ does not know"
+    if member.file_size > _BOMB_BYTES and member.file_size > _BOMB_RATIO * max(1, member.compress_size):
+        return "unpacks to far more than it takes: a bomb"
+    return ""
+
+
+def _package(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], problems: list[str]) -> dict[str, Any]:
+    if "datapackage.json" not in members:
+        problems.append("datapackage.json: missing")
+        return {}
+    data = _content(archive, members["datapackage.json"], problems, _MOST_JSON_BYTES)
+    try:
+        package = json.loads(data) if data is not None else None
+    except (ValueError, RecursionError):
+        package = None
+    if not isinstance(package, dict):
+        problems.append("datapackage.json: not readable")
+        return {}
+    return package
+
+
+def _digest_faults(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], package: dict[str, Any]
+) -> Iterator[str]:
+    resources = package.get("resources")
+    for resource in resources if isinstance(resources, list) else ():
+        if not isinstance(resource, dict):
+            continue
+        path, said = str(resource.get("path", "")), str(resource.get("hash", ""))
+        if path not in members:
+            yield f"{_shown(path)}: named in datapackage.json, but not there"
+        elif said.startswith("sha256:") and _sha256(archive, members[path]) != said[7:].lower():
+            yield f"{_shown(path)}: not what its digest in datapackage.json says"
+
+
+def _sha256(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with archive.open(member) as file:
+            while chunk := file.read(_COPY_BYTES):
+                digest.update(chunk)
+    except (*DAMAGES, OSError):
+        return None
+    return digest.hexdigest()
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, problems: list[str], most_bytes: int) -> bytes | None:
+    try:
+        with archive.open(member) as file:
+            data = file.read(most_bytes + 1)
+    except DAMAGES as error:
+        problems.append(f"{_shown(member.filename)}: damaged ({error})")
+        return None
+    if len(data) > most_bytes:
+        problems.append(f"{_shown(member.filename)}: larger than {most_bytes >> 20} MiB")
+        return None
+    return data
+
+
+def _pages(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], problems: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Addresses and 14-digit times of `pages.jsonl`; `extraPages.jsonl` is what a crawler found by itself."""
+    for path in ("pages/pages.jsonl", "pages/extraPages.jsonl"):
+        if path not in members:
+            continue
+        try:
+            with archive.open(members[path]) as file:
+                yield from _pages_of(file)
+        except DAMAGES as error:
+            problems.append(f"{path}: damaged ({error})")
+
+
+def _pages_of(file: IO[bytes]) -> Iterator[tuple[str, str]]:
+    read = 0
+    while line := file.readline(_MOST_LINE_BYTES):
+        read += len(line)
+        if read > _MOST_PAGES_BYTES:
+            return
+        try:
+            page = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(page, dict) and isinstance(page.get("url"), str):
+            stamp = "".join(character for character in str(page.get("ts", "")) if character in "0123456789")
+            yield page["url"], stamp[:14]
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split())[:200] if isinstance(value, str) else ""
+
+
+def _shown(path: str) -> str:
+    return ascii(path)[1:-1][:200]

@@ -1,0 +1,76 @@
+"""Imported WARCs into the state: at their import, after a crash, and when all is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scraper import archiver
+from scraper.state import StateFile, VisitRow
+
+
+def adopt_unknown(root: Path, state: StateFile) -> int:
+    """Bring into the state what an interrupted import had put in its place, or somebody by hand."""
+    imports = archiver.Imports(root)
+    marks = state.marks(archiver.IMPORTED)
+    count = 0
+    for path in archiver.beyond(root, archiver.IMPORTED, marks):
+        imports.complete(path.name)
+        count += adopt_imports(root, state, imports.of_warc(path.name) or [archiver.unknown(path.name)])
+    state.commit()
+    return count
+
+
+def adopt_imports(root: Path, state: StateFile, imports: Iterable[archiver.Import]) -> int:
+    """Bring what imports hold into the state; gives the number of captures that were new to it."""
+    count = 0
+    by_file: dict[str, list[archiver.Import]] = {}
+    for item in imports:
+        count += _adopt(root, state, item)
+        if item.source.sha256:
+            by_file.setdefault(item.source.sha256, []).append(item)
+    for sha256, items in by_file.items():
+        _note(state, sha256, items)
+    return count
+
+
+def _note(state: StateFile, sha256: str, items: Sequence[archiver.Import]) -> None:
+    """Keep that a file was imported; of the WARCs that came out of a WACZ, this may be one more."""
+    before = state.imported(sha256)
+    warcs = {item.warc for item in items} | set(before["warcs"] if before else ())
+    earlier = before["left_out"] if before else ()
+    left_out = dict.fromkeys([*earlier, *(sentence for item in items for sentence in item.left_out)])
+    first = items[0]
+    told = (first.source.name, first.source.tool, first.imported_at)
+    state.note_import(sha256, warcs, told, list(left_out))
+
+
+def _adopt(root: Path, state: StateFile, item: archiver.Import) -> int:
+    path = archiver.Imports(root).path_of(item.warc)
+    imported_at = datetime.fromisoformat(item.imported_at) if item.imported_at else datetime.now(UTC)
+    count = 0
+    for recorded in archiver.captures(path, item.source.pages, state.knows_target):
+        count += bool(state.record_import(_row(recorded), imported_at))
+    state.mark(archiver.IMPORTED, item.warc, path.stat().st_size)
+    return count
+
+
+def _row(capture: archiver.Recorded) -> VisitRow:
+    """The state's row of another tool's capture: it held up, so it was one request that went well."""
+    return VisitRow(
+        href=capture.target.href,
+        final_href=capture.final.href,
+        started_at=capture.started_at,
+        ended_at=capture.ended_at,
+        outcome=capture.outcome,
+        tries=capture.tries,
+        detail=capture.detail,
+        purpose=capture.purpose,
+        collection=archiver.IMPORTED,
+        visit=capture.kept.visit,
+        captured_at=capture.captured_at or capture.started_at,
+        page=capture.kept.page,
+        status=capture.status,
+        mime=capture.mime,
+    )
