@@ -121,7 +121,10 @@ class _Page:
         name = written_name.lower()
         closed = attributes.endswith("/") and (self._foreign > 0 or name in _FOREIGN)
         if name in tokens.RAW:
-            return self._raw(name, attributes, at, at if closed else tokens.raw_end(name, self._text, at))
+            end = at if closed else tokens.raw_end(name, self._text, at)
+            self._raw(name, attributes, self._text[at:end])
+            closing = None if closed else tokens.TOKEN.match(self._text, end)
+            return closing.end() if closing else end
         if name == "plaintext":
             self._out.append(f"<pre>{_text(self._text[at:])}</pre>")
             return len(self._text)
@@ -190,16 +193,13 @@ class _Page:
 
     # ------------------------------------------------------------- raw text
 
-    def _raw(self, name: str, attributes: str, at: int, end: int) -> int:
-        """An element whose content the tokenizer does not read as markup, up to and with its end tag.
+    def _raw(self, name: str, attributes: str, content: str) -> None:
+        """Write an element whose content the tokenizer does not read as markup.
 
-        It is always written with its end tag: after a bare `<style/>` a parser might take the page's text for a style.
+        Always with its end tag: after a bare `<style/>` a parser might take the page's text for a style.
         """
-        content = self._text[at:end]
-        closing = tokens.TOKEN.match(self._text, end) if end > at or self._text.startswith("</", at) else None
-        after = closing.end() if closing else end
         if name in _EMPTIED:
-            return after
+            return
         found = tokens.attributes(attributes)
         if name == "iframe":
             self._frame(found)
@@ -210,7 +210,6 @@ class _Page:
             self._tag(name, found)
             self._out.append(self._style(content) if name == "style" else _text(content))
             self._out.append(f"</{name}>")
-        return after
 
     def _style(self, content: str) -> str:
         if self._foreign:  # the style of an SVG is read as markup is
