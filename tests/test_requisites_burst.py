@@ -1,0 +1,308 @@
+"""What a page needs to be seen is fetched politely, within its budget, and the page never depends on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fetching import AGENT, stranger
+from server import Connection, Seen, Site
+
+from scraper import urls
+from scraper.fetcher import Fetched, Fetcher, Requisites
+from scraper.model import Held, HostMemory, Purpose, Visit
+from scraper.settings import CaptureSettings, FetchSettings
+
+HTML = {"Content-Type": "text/html"}
+CSS = {"Content-Type": "text/css"}
+
+
+@dataclass
+class Kept:
+    """What a run handed over, in order, and what it said that pages share."""
+
+    all: list[Fetched] = field(default_factory=list)
+    shared: list[tuple[object, tuple[object, ...]]] = field(default_factory=list)
+
+    def outcomes(self, purpose: Purpose = Purpose.REQUISITE) -> dict[str, str]:
+        """href -> outcome, without the icon that every page is asked for."""
+        captures = (one.capture for one in self.all if one.capture.purpose is purpose)
+        return {c.target.href: str(c.outcome) for c in captures if not c.target.href.endswith("/favicon.ico")}
+
+
+def visit(
+    settings: FetchSettings,
+    *pages: str,
+    held: Callable[[str], Held | None] = lambda _: None,
+    recall: Callable[[str], HostMemory | None] = stranger,
+    **budget: Any,
+) -> Kept:
+    """Visit pages with what they need; each capture is kept under its number."""
+    kept = Kept()
+
+    async def keep(fetched: Fetched) -> int:
+        kept.all.append(fetched)
+        return len(kept.all)
+
+    wanted = Requisites(CaptureSettings(**budget), held, lambda page, used: kept.shared.append((page, used)))
+    fetcher = Fetcher(settings, AGENT, recall, wanted)
+    asyncio.run(fetcher.run([Visit(urls.target(page)) for page in pages], keep))
+    return kept
+
+
+def page(site: Site, html: str, path: str = "/page") -> str:
+    site.reply("/favicon.ico", body=b"icon")
+    site.reply(path, headers=HTML, body=html.encode())
+    return site.url(path)
+
+
+def images(count: int, host: str = "") -> str:
+    return "".join(f"<img src={host}/{number}.png>" for number in range(count))
+
+
+def most_at_once(seen: list[Seen]) -> int:
+    moments = sorted([(one.at, 1) for one in seen] + [(one.answered_at, -1) for one in seen])
+    level = most = 0
+    for _, step in moments:
+        level += step
+        most = max(most, level)
+    return most
+
+
+def test_two_requests_at_a_time_over_two_connections_without_a_delay_and_the_delay_after_the_last(site: Site) -> None:
+    for number in range(6):
+        site.reply(f"/{number}.png", body=b"x", delay=0.1)
+    site.reply("/robots.txt")
+    first, second = page(site, images(6)), page(site, "<p>x", "/second")
+    kept = visit(site.settings(delay_seconds=1.5), first, second)
+    pictures = [one for one in site.log if one.path.endswith(".png")]
+    assert len(pictures) == 6
+    assert most_at_once(pictures) == 2
+    assert len({one.connection for one in site.log if one.path not in ("/second", "/robots.txt")}) == 2
+    (before,) = site.seen("/page")
+    # With a delay between them it would be three times 1.5 s at least.
+    assert max(one.at for one in pictures) - before.at < 4.5
+    (after,) = site.seen("/second")
+    assert after.at - max(one.answered_at for one in pictures) >= 1.4
+    assert set(kept.outcomes().values()) == {"captured"}
+
+
+def test_the_page_is_handed_over_before_what_it_needs_is_asked_for(site: Site) -> None:
+    url = page(site, images(1))
+    asked_before: list[list[str]] = []
+
+    async def keep(fetched: Fetched) -> int:
+        if fetched.capture.purpose is Purpose.PAGE:
+            await asyncio.sleep(0.2)
+            asked_before.append(site.paths())
+        return 1
+
+    fetcher = Fetcher(site.settings(), AGENT, stranger, Requisites(CaptureSettings()))
+    asyncio.run(fetcher.run([Visit(urls.target(url))], keep))
+    assert asked_before == [["/page"]]
+    assert "/0.png" in site.paths()
+
+
+def test_what_style_sheets_import_and_name_comes_too_and_circles_end(site: Site) -> None:
+    site.reply("/a.css", headers=CSS, body=b'@import "b.css"; p { background: url(bg.png) }')
+    site.reply("/b.css", headers=CSS, body=b'@import "a.css"; @import "b.css"; @font-face { src: url(f.woff2) }')
+    for path in ("/bg.png", "/f.woff2"):
+        site.reply(path, body=b"x")
+    visit(site.settings(), page(site, "<link rel=stylesheet href=a.css>"))
+    assert sorted(site.paths()) == ["/a.css", "/b.css", "/bg.png", "/f.woff2", "/favicon.ico", "/page"]
+
+
+def test_429_503_and_retry_after_stop_the_host_for_this_page(site: Site) -> None:
+    for status in (429, 503):
+        site.log.clear()
+        host = f"busy{status}.test"
+        site.reply("/0.png", status=status, headers={"Retry-After": "2"})
+        site.reply("/1.png", body=b"x", delay=0.3)
+        page(site, images(9))
+        busy = site.url("/page", host)
+        kept = visit(site.settings(), busy)
+        assert sorted(path for path in site.paths() if path.endswith("png")) == ["/0.png", "/1.png"]
+        assert kept.outcomes()[f"http://{host}/0.png"] == f"failed(http {status})"
+        assert kept.outcomes()[f"http://{host}/5.png"].startswith("deferred(")
+        assert kept.outcomes(Purpose.PAGE) == {f"http://{host}/page": "captured"}
+
+
+def test_nothing_is_tried_twice(site: Site) -> None:
+    site.reply("/0.png", status=500)
+    kept = visit(site.settings(), page(site, images(1)))
+    assert site.paths().count("/0.png") == 1
+    assert kept.outcomes() == {site.url("/0.png"): "failed(http 500)"}
+
+
+def test_robots_txt_is_asked_first_at_each_host_and_obeyed(site: Site) -> None:
+    site.reply("/robots.txt", host="a.test", body=b"User-agent: *\nDisallow: /private/")
+    site.reply("/open.png", body=b"x")
+    html = "<img src=http://a.test/private/x.png><img src=http://a.test/open.png>"
+    kept = visit(site.settings(), page(site, html))
+    assert [one.path for one in site.log if one.host == "a.test"] == ["/robots.txt", "/open.png"]
+    assert kept.outcomes()["http://a.test/private/x.png"] == "excluded(robots)"
+
+
+def test_private_addresses_odd_ports_and_redirects_to_them_are_refused(site: Site) -> None:
+    site.reply("/sly.png", status=302, headers={"Location": "http://127.0.0.1/in"})
+    html = "<img src=http://127.0.0.1/x.png><img src=http://a.test:22/x.png><img src=/sly.png>"
+    kept = visit(site.settings(), page(site, html))
+    assert kept.outcomes() == {
+        "http://127.0.0.1/x.png": "excluded(address)",
+        "http://a.test:22/x.png": "excluded(port)",
+        site.url("/sly.png"): "excluded(address)",
+    }
+
+
+def test_redirects_to_other_hosts_are_followed_without_holding_up_either(site: Site) -> None:
+    # Each page's picture leads to the other page's host, at the same time: neither may wait for the other for ever.
+    for here, there in (("a", "b"), ("b", "a")):
+        site.reply("/go.png", host=f"{here}.test", status=302, headers={"Location": f"http://{there}.test/x.png"})
+    site.reply("/x.png", body=b"x", delay=0.05)
+    page(site, "<img src=/go.png>")
+    pages = [site.url("/page", f"{host}.test") for host in "ab"]
+    kept = visit(site.settings(), *pages, max_requisites_seconds=20)
+    assert kept.outcomes() == {"http://a.test/go.png": "captured", "http://b.test/go.png": "captured"}
+
+
+def test_the_budget_bounds_the_requests(site: Site) -> None:
+    visit(site.settings(), page(site, images(50)), max_requisites=7)
+    assert len(site.paths()) == 1 + 7
+
+
+def test_no_budget_is_no_requests(site: Site) -> None:
+    visit(site.settings(), page(site, images(5)), max_requisites=0)
+    assert site.paths() == ["/page"]
+
+
+def test_style_sheets_have_a_part_of_the_budget_for_what_only_they_name(site: Site) -> None:
+    site.reply("/s.css", headers=CSS, body=b"@font-face { src: url(f.woff2) }")
+    visit(site.settings(), page(site, images(50) + "<link rel=stylesheet href=s.css>"), max_requisites=10)
+    assert "/f.woff2" in site.paths()
+
+
+def test_the_budget_bounds_the_bytes_of_all_together(site: Site) -> None:
+    for number in range(8):
+        site.reply(f"/{number}.png", body=bytes(400_000))
+    kept = visit(site.settings(), page(site, images(8)), max_requisites_mib=1)
+    received = sum(
+        len(exchange.received)
+        for one in kept.all
+        if one.capture.purpose is Purpose.REQUISITE
+        for exchange in one.capture.exchanges
+    )
+    # What is read ahead of the last look at the budget: a piece of each of two connections.
+    assert 800_000 < received <= 2**20 + 2 * 256 * 1024
+    assert "failed(too large)" in kept.outcomes().values()
+    assert kept.outcomes(Purpose.PAGE) == {site.url("/page"): "captured"}
+
+
+def test_the_budget_bounds_the_seconds(site: Site) -> None:
+    for number in range(9):
+        site.reply(f"/{number}.png", body=b"x", delay=0.6)
+    kept = visit(site.settings(), page(site, images(9)), max_requisites_seconds=1)
+    assert len([path for path in site.paths() if path.endswith(".png")]) <= 4
+    assert kept.outcomes(Purpose.PAGE) == {site.url("/page"): "captured"}
+
+
+def test_a_host_that_says_nothing_costs_no_more_than_the_budget_and_the_page_nothing(site: Site) -> None:
+    def say_nothing(connection: Connection, seen: Seen) -> None:
+        time.sleep(3)
+
+    site.behave("/0.png", say_nothing)
+    kept = visit(site.settings(), page(site, images(1)), max_requisites_seconds=0.5)
+    assert kept.outcomes() == {site.url("/0.png"): "failed(timeout)"}
+    assert kept.outcomes(Purpose.PAGE) == {site.url("/page"): "captured"}
+
+
+def test_a_host_that_cannot_be_reached_is_tried_once_in_a_run(site: Site) -> None:
+    pages = [page(site, images(5, "http://closed.test"), f"/page{number}") for number in range(3)]
+    settings = site.settings(resolve=("closed.test:80=127.0.0.1:1",))
+    kept = visit(settings, *pages)
+    tried = [one for one in kept.all if "closed.test" in one.capture.target.host]
+    assert sum(one.capture.tries for one in tried) == 1
+    assert set(kept.outcomes().values()) == {"failed(refused)"}
+
+
+def test_a_robots_txt_that_failed_for_a_picture_is_tried_again_for_a_page(site: Site) -> None:
+    site.replies("/robots.txt", [{"status": 500}, {"body": b""}], host="a.test")
+    site.reply("/late", headers=HTML, body=b"late")
+    first = page(site, "<img src=http://a.test/x.png>")
+    # The second page of a.test is met only after the picture was: one host after the other.
+    settings = site.settings(parallel_hosts=1)
+    kept = visit(settings, first, site.url("/late", "a.test"))
+    assert kept.outcomes(Purpose.PAGE)["http://a.test/late"] == "captured"
+
+
+def test_a_host_held_by_retry_after_is_left_alone(site: Site) -> None:
+    def recall(host: str) -> HostMemory | None:
+        return HostMemory(host, datetime.now(UTC) + timedelta(hours=1)) if host == "a.test" else None
+
+    kept = visit(site.settings(), page(site, images(2, "http://a.test")), recall=recall)
+    assert [one for one in site.log if one.host == "a.test"] == []
+    assert all(outcome.startswith("deferred(") for outcome in kept.outcomes().values())
+
+
+def test_what_several_pages_need_is_fetched_once_in_a_run_and_said_of_each(site: Site) -> None:
+    site.reply("/s.css", headers=CSS, body=b"p { background: url(bg.png) }")
+    site.reply("/bg.png", body=b"bg")
+    html = "<link rel=stylesheet href=/s.css><img src=/0.png>"
+    site.reply("/0.png", body=b"0")
+    kept = visit(site.settings(), page(site, html), page(site, html, "/second"))
+    for path in ("/s.css", "/bg.png", "/0.png", "/favicon.ico"):
+        assert site.paths().count(path) == 1
+    ((_, used),) = kept.shared
+    numbers = [number for number, one in enumerate(kept.all, 1) if one.capture.purpose is Purpose.REQUISITE]
+    assert sorted(map(str, used)) == sorted(map(str, numbers))
+
+
+def test_what_is_held_is_revalidated_but_style_sheets_are_asked_for_whole(site: Site) -> None:
+    def held(href: str) -> Held | None:
+        return Held(href, one_day, "sha1:X", "00", etag='"v1"')
+
+    one_day = datetime(2026, 1, 1, tzinfo=UTC)
+    site.reply("/0.png", status=304)
+    site.reply("/s.css", headers=CSS, body=b"")
+    kept = visit(site.settings(), page(site, images(1) + "<link rel=stylesheet href=/s.css>"), held=held)
+    assert kept.outcomes() == {site.url("/0.png"): "unchanged", site.url("/s.css"): "captured"}
+    assert site.seen("/0.png")[0].header("If-None-Match") == '"v1"'
+    assert site.seen("/s.css")[0].header("If-None-Match") is None
+
+
+def test_neither_cookies_nor_a_referer_are_sent(site: Site) -> None:
+    site.reply("/0.png", headers={"Set-Cookie": "a=b"}, body=b"x")
+    visit(site.settings(), page(site, images(2)))
+    assert [one.header(name) for one in site.log for name in ("Cookie", "Referer") if one.header(name)] == []
+
+
+def test_pages_that_failed_or_are_no_pages_bring_nothing(site: Site) -> None:
+    site.reply("/gone", status=404, headers=HTML, body=b"<img src=/0.png>")
+    site.reply("/data", headers={"Content-Type": "text/plain"}, body=b"<img src=/0.png>")
+    visit(site.settings(), site.url("/gone"), site.url("/data"))
+    assert sorted(site.paths()) == ["/data", "/gone"]
+
+
+def test_a_stop_ends_the_burst_and_what_is_in_flight_may_end(site: Site) -> None:
+    for number in range(8):
+        site.reply(f"/{number}.png", body=b"x", delay=0.3)
+    url = page(site, images(8))
+    kept: list[Fetched] = []
+
+    async def run() -> None:
+        async def keep(fetched: Fetched) -> int:
+            kept.append(fetched)
+            if fetched.capture.purpose is Purpose.PAGE:
+                asyncio.get_running_loop().call_later(0.1, fetcher.stop)
+            return 1
+
+        fetcher = Fetcher(site.settings(), AGENT, stranger, Requisites(CaptureSettings()))
+        await fetcher.run([Visit(urls.target(url))], keep)
+
+    asyncio.run(run())
+    assert len([path for path in site.paths() if path.endswith(".png")]) == 2
+    done = [one.capture for one in kept if one.capture.purpose is Purpose.REQUISITE]
+    assert [str(capture.outcome) for capture in done] == ["captured", "captured"]
