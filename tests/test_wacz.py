@@ -438,7 +438,7 @@ def test_a_member_may_be_larger_than_4_gib(tmp_path: Path) -> None:
     with (tmp_path / "large.zip").open("w+b", buffering=0) as file:
         store = ZipStore(file.fileno())
         zeros = bytes(1 << 20)
-        large = store.add("large", (zeros for _ in range(4097)))
+        large = store.add("large", (zeros for _ in range(4097)), large=True)
         store.add("after", [b"it"])
         store.finish()
     with zipfile.ZipFile(tmp_path / "large.zip") as package:

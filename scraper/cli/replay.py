@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scraper.cli.console import writing_results
 from scraper.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from scraper.archiver import IndexEntry
 
 # Not imported from the room that knows them: `--help` must not load it.
 FORMS = ("page", "text", "json", "headers", "raw")
@@ -45,10 +49,11 @@ def replay(url: str | None, port: int, player: str | None, at: str | None, form:
     return 0
 
 
-def _serve(root: Path, port: int, player: Path | None, common: Common) -> int:
+def _serve(root: Path, port: int, folder: Path | None, common: Common) -> int:
     from scraper.errors import UsageError
 
     try:
+        from scraper.replay.player import Player
         from scraper.replay.serve import serve
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn", "jinja2", "anyio"):
@@ -63,4 +68,10 @@ def _serve(root: Path, port: int, player: Path | None, common: Common) -> int:
         with writing_results():
             common.console.out.flush()
 
-    return 128 + serve(root, port, announce, player=player)
+    from scraper import exchange
+
+    def pack(collection: str, entry: IndexEntry, output: Path) -> None:
+        exchange.pack(root, collection, entry, output)
+
+    found = Player(folder, pack) if folder is not None else None
+    return 128 + serve(root, port, announce, player=found)

@@ -1,7 +1,7 @@
 """The archive's captures for other programs: as tables, and as WACZ."""
 
 from scraper.exchange.choosing import Choice, by_document, by_second, by_urls
-from scraper.exchange.excerpts import Part, part, single
+from scraper.exchange.excerpts import Part, pack, part, single
 from scraper.exchange.packing import whole
 from scraper.exchange.tables import rows, write
 from scraper.exchange.wacz import Contents
@@ -14,6 +14,7 @@ __all__ = [
     "by_document",
     "by_second",
     "by_urls",
+    "pack",
     "part",
     "rows",
     "single",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scraper import archiver
-from scraper.exchange.choosing import Choice, Visit, with_requisites
+from scraper.errors import IntegrityError
+from scraper.exchange.choosing import Choice, Visit, by_second, with_requisites
 from scraper.exchange.packing import copied, page_line
-from scraper.exchange.wacz import Contents, PageLine, Warc
+from scraper.exchange.wacz import Contents, PageLine, Warc, write
 from scraper.model import Location
 from scraper.state import StateReader
 
@@ -51,6 +52,19 @@ def single(root: Path, collection: str, entry: archiver.IndexEntry) -> Part:
     }
     choice = Choice((), entry.url, f"{entry.url} as it was at {entry.captured_at:%Y-%m-%dT%H:%M:%SZ}")
     return _part(root, {collection: excerpt}, choice, [page])
+
+
+def pack(root: Path, collection: str, entry: archiver.IndexEntry, output: Path) -> None:
+    """Write the package of one capture: its whole visit with what the page needs, as far as the state tells of them."""
+    try:
+        reader = StateReader.open_for_reading(root)
+    except IntegrityError:
+        write(single(root, collection, entry).contents, output)
+        return
+    with reader as state:
+        choice = by_second(state, collection, entry.url, entry.captured_at)
+        chosen = part(state, root, choice) if choice else single(root, collection, entry)
+        write(chosen.contents, output)
 
 
 def _start(state: StateReader, collection: str, visit: Location) -> int:
@@ -104,7 +118,7 @@ def _warc(collection: str, excerpt: archiver.Excerpt) -> tuple[Warc, list[bytes]
         offset += piece.location.length
     layout = excerpt.collection.layout
     places = [piece.location for piece in pieces]
-    return Warc(name, lambda: _copied(layout, places)), lines
+    return Warc(name, offset, lambda: _copied(layout, places)), lines
 
 
 def _copied(layout: archiver.Layout, places: list[Location]) -> Iterator[memoryview]:

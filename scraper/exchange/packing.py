@@ -50,7 +50,7 @@ class _Source:
     def warc(self, called: str) -> Warc:
         layout = archiver.Layout(self.root, self.collection)
         seal = None if self.is_open else layout.sealed_as(self.name)
-        return Warc(called, lambda: copied(layout, self.name, [(0, self.size)]), seal)
+        return Warc(called, self.size, lambda: copied(layout, self.name, [(0, self.size)]), seal)
 
 
 def copied(layout: archiver.Layout, name: str, ranges: list[tuple[int, int]]) -> Iterator[memoryview]:

@@ -28,6 +28,8 @@ from scraper.exchange.zipping import Stored, ZipStore
 
 WACZ_VERSION = "1.1.1"
 LINES_IN_A_BLOCK = 1024
+# From how many bytes of WARCs on a list of pages or captures may pass 4 GiB: such members get room for larger sizes.
+LARGE_BYTES = 1 << 29
 _MOST_STORED = 0xFFFF
 _PAGES_HEADER = {"format": "json-pages-1.0", "id": "pages", "title": "All Pages", "hasText": True}
 
@@ -37,6 +39,7 @@ class Warc:
     """A WARC for the package: its name there, its bytes in order, and the sha256 (hex) that it was sealed with."""
 
     name: str
+    size: int
     parts: Callable[[], Iterator[bytes | memoryview]]
     seal: str | None = None
 
@@ -98,12 +101,14 @@ class _Package:
         self._newest = ""
 
     def write(self, contents: Contents) -> Written:
-        for warc in contents.warcs:
+        warcs = list(contents.warcs)
+        for warc in warcs:
             self._add_warc(warc)
+        large = sum(warc.size for warc in warcs) >= LARGE_BYTES
         blocks: list[dict[str, Any]] = []
-        self._zip.add("indexes/index.cdx.gz", self._compressed_index(contents.index, blocks))
+        self._zip.add("indexes/index.cdx.gz", self._compressed_index(contents.index, blocks), large=large)
         self._zip.add("indexes/index.idx", _index_of_blocks(blocks))
-        self._zip.add("pages/pages.jsonl", self._page_lines(contents.pages))
+        self._zip.add("pages/pages.jsonl", self._page_lines(contents.pages), large=large)
         package = self._datapackage(contents)
         self._zip.add("datapackage.json", [package])
         digest = {"path": "datapackage.json", "hash": f"sha256:{hashlib.sha256(package).hexdigest()}"}
@@ -111,7 +116,7 @@ class _Package:
         return Written(self._pages, self._captures, self._zip.finish())
 
     def _add_warc(self, warc: Warc) -> None:
-        member = self._zip.add(f"archive/{warc.name}", warc.parts())
+        member = self._zip.add(f"archive/{warc.name}", warc.parts(), large=warc.size >= LARGE_BYTES)
         if warc.seal is not None and member.sha256 != warc.seal:
             raise IntegrityError(f"{warc.name}: the file is not what it was when it was closed; run `scraper check`")
 

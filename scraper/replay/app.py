@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -10,20 +10,27 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
-from scraper.errors import ScraperError, UsageError
+from scraper.errors import ScraperError
 from scraper.replay import guard, ui
 from scraper.replay.guard import Guard, origin_of
 from scraper.replay.holdings import Holdings
 from scraper.replay.memento import Asked, Found, Mementos, unanswerable
 
+if TYPE_CHECKING:
+    from scraper.replay.player import Player
 
-def application(holdings: Holdings, *, player: Path | None = None) -> Starlette:
-    """Everything below one origin; `player` is the folder of ReplayWeb.page's files, if the user has put them there."""
+
+def application(holdings: Holdings, *, player: Player | None = None) -> Starlette:
+    """Everything below one address; `player`, if the user has its files, lives on an origin of its own."""
     routes: list[BaseRoute] = [*ui.routes(holdings)]
+    middleware = [Middleware(Guard)]
     if player is not None:
-        raise UsageError("no player yet")
+        from scraper.replay import player as playing
+
+        routes += playing.routes(holdings, player)
+        middleware.append(Middleware(playing.Apart))
     # Routes match in this order: what is left is a capture. A collection's name never starts with "-".
-    return Starlette(routes=[*routes, Mount("/", app=Captures(holdings))], middleware=[Middleware(Guard)])
+    return Starlette(routes=[*routes, Mount("/", app=Captures(holdings))], middleware=middleware)
 
 
 class Captures:

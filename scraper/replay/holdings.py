@@ -21,10 +21,11 @@ from scraper.state import StateReader
 class Holdings:
     """An archive's collections. Nothing on disk is changed, not even by SQLite's side files. Threads may share it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, plays: bool = False) -> None:
         if not root.is_dir():
             raise UsageError(f"{root}: there is no archive here; name one with --archive")
         self.root = root
+        self.plays = plays  # whether there is a player for captures
         self._opened: dict[str, archiver.Collection] = {}
         self._looking = threading.Lock()  # a collection remembers how far it has read files still being written
 

@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from scraper.errors import UsageError
 from scraper.replay.app import application
 from scraper.replay.holdings import Holdings
+
+if TYPE_CHECKING:
+    from scraper.replay.player import Player
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,14 +42,14 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(root: Path, port: int, announce: Callable[[str], None], *, player: Path | None = None) -> int:
+def serve(root: Path, port: int, announce: Callable[[str], None], *, player: Player | None = None) -> int:
     """Serve until SIGINT or SIGTERM, and give its number. `announce` gets the address once it is listening.
 
     Port 0 is any free one. Raises `UsageError` when the port cannot be had.
     """
-    app = application(Holdings(root), player=player)
+    app = application(Holdings(root, plays=player is not None), player=player)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none", interface="asgi3",
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none", interface="asgi3", proxy_headers=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
     server = _Server(config)

@@ -11,6 +11,11 @@ from scraper.replay.ui.rendering import environment
 TABS = ("page", "text", "fields", "headers", "raw", "changes")
 
 
+def tabs_of(holdings: Holdings) -> tuple[str, ...]:
+    """The views of a capture, by name."""
+    return (*TABS, "player") if holdings.plays else TABS
+
+
 def bar(holdings: Holdings, collection: str, entry: IndexEntry, url: str) -> str:
     """The bar as an HTML fragment in a shadow root of its own, so that the page's styles do not reach it.
 
@@ -18,7 +23,7 @@ def bar(holdings: Holdings, collection: str, entry: IndexEntry, url: str) -> str
     """
     where = captures.around(collection, holdings.captures(collection, entry.url), entry)
     citing, count = _citing(holdings, url)
-    values = {"where": where, "citing": citing, "citing_count": count, "tabs": TABS}
+    values = {"where": where, "citing": citing, "citing_count": count, "tabs": tabs_of(holdings)}
     return environment().get_template("bar.html").render(values)
 
 

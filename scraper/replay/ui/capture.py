@@ -15,7 +15,7 @@ from scraper.errors import IntegrityError, UsageError
 from scraper.replay import address
 from scraper.replay.holdings import Holdings
 from scraper.replay.ui import articles, captures, difference, links, payloads, queries
-from scraper.replay.ui.bar import TABS
+from scraper.replay.ui.bar import tabs_of
 from scraper.replay.ui.captures import Neighbours
 from scraper.replay.ui.rendering import render
 
@@ -81,7 +81,7 @@ class CapturePages:
         if (entry.timestamp, entry.url) != (timestamp, url):
             return RedirectResponse(links.tab(name, entry.timestamp, tab, entry.url), 302)
         where = captures.around(name, entries, entry)
-        values = {"where": where, "tab": tab, "tabs": TABS, **self._cited(url), **view(where, entries)}
+        values = {"where": where, "tab": tab, "tabs": tabs_of(self._holdings), **self._cited(url), **view(where, entries)}
         return HTMLResponse(render(f"{tab}.html", values))
 
     def _cited(self, url: str) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def page(collection: str, timestamp: str, url: str, modifier: str = "") -> str:
 
 
 def tab(collection: str, timestamp: str, name: str, url: str) -> str:
-    """One of the tabs of a capture: text, fields, headers, raw, changes."""
+    """One of the tabs of a capture: text, fields, headers, raw, changes, player."""
+    if name == "player":
+        return f"/-/player/show/{quote(collection)}/{timestamp}/{archived(url)}"
     return f"/-/capture/{quote(collection)}/{timestamp}/{name}/{archived(url)}"
 
 
