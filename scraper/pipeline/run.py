@@ -152,7 +152,8 @@ class Run:
         # A page that comes back with the very bytes we hold of it is unchanged: the archive says so.
         capture = replace(fetched.capture, outcome=kept.outcome)
         row = row_of(capture, self._settings.collection, kept.visit, kept.page, kept.held)
-        visit_id, before = self._state.record(replace(row, of_visit=of_page.number if of_page else None))
+        row = replace(row, entity_sha256=kept.entity_sha256, of_visit=of_page.number if of_page else None)
+        visit_id, before = self._state.record(row)
         for memory in fetched.hosts:
             self._state.remember(memory)
         if capture.purpose is Purpose.REQUISITE:
