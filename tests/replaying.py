@@ -6,6 +6,7 @@ import http.client
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Server:
     def ask(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Reply:
         """One request with the path as it stands: nothing is normalised, followed or decoded."""
         path = path.removeprefix(self.base)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection._validate_path = lambda _path: None  # type: ignore[attr-defined,method-assign]
             connection.request(method, path, headers=dict(headers or {}))
@@ -73,16 +74,18 @@ class Server:
 def served(archive: Path, *options: str) -> Iterator[Server]:
     """`scraper replay --port 0` on an archive; ended by its process id."""
     command = [sys.executable, "-m", "scraper", "replay", "--archive", str(archive), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        line = process.stdout.readline().strip()
-        if not line:
-            raise AssertionError(f"the server did not start: {process.stderr.read()}")
-        address = urlsplit(line.rpartition(" ")[2])
-        yield Server(f"http://{address.netloc}", process)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT)
+        assert process.stdout is not None
+        try:
+            address = urlsplit(process.stdout.readline().strip().rpartition(" ")[2])
+            if address.netloc:
+                yield Server(f"http://{address.netloc}", process)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+            log.seek(0)
+            said = log.read()
+        assert address.netloc, f"the server did not start: {said}"
         assert "Traceback" not in said, said

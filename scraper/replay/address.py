@@ -19,7 +19,8 @@ PAGE = ""  # rewritten, with the bar
 MODIFIERS = frozenset({PAGE, RAW, "mp_", "im_", "cs_", "js_", "if_", "oe_"})
 
 _TIMED = re.compile(r"(\d{1,20})([a-z]{2}_)?/(.*)\Z", re.DOTALL)
-_SCHEME = re.compile(r"(?i)(https?):/{0,9}(?=[^/])")
+_DIGITS = re.compile(r"[0-9]{4,14}")
+_SCHEME = re.compile(r"(?i)(https?):/{0,9}(?!/)")
 _ENCODED_SCHEME = re.compile(r"(?i)https?(?:%3a|:)%2f")
 _OTHER_SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}:(?!\d)")
 
@@ -103,8 +104,8 @@ def at(moment: datetime) -> Span:
 
 def span(digits: str) -> Span:
     """The time which 4 to 14 digits name. Raises `UsageError` for what no clock and no calendar shows."""
-    if not 4 <= len(digits) <= 14:
-        raise UsageError(f"{digits}: a time has 4 to 14 digits: YYYYMMDDhhmmss, or the first of them")
+    if not _DIGITS.fullmatch(digits):
+        raise UsageError(f"{digits[:40]}: a time has 4 to 14 digits: YYYYMMDDhhmmss, or the first of them")
     last = _filled(digits, "99991231235959")
     if len(digits) < 8 and int(last[4:6]) in range(1, 13) and int(last[:4]):
         last = f"{last[:6]}{calendar.monthrange(int(last[:4]), int(last[4:6]))[1]}{last[8:]}"

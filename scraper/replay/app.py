@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from scraper.errors import ScraperError
@@ -29,8 +29,11 @@ def application(holdings: Holdings, *, player: Player | None = None) -> Starlett
 
         routes += playing.routes(holdings, player)
         middleware.append(Middleware(playing.Apart))
-    # Routes match in this order: what is left is a capture. A collection's name never starts with "-".
-    return Starlette(routes=[*routes, Mount("/", app=Captures(holdings))], middleware=middleware)
+    app = Starlette(routes=routes, middleware=middleware)
+    # What no route names is a capture, whatever characters are in it. A collection's name never starts with "-".
+    app.router.default = Captures(holdings)
+    app.router.redirect_slashes = False
+    return app
 
 
 class Captures:

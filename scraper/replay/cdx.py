@@ -70,7 +70,10 @@ def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def read(query_string: str) -> Query:
     """Read a query; raises `UsageError` naming the parameter that is wrong."""
-    given = parse_qs(query_string, keep_blank_values=True, max_num_fields=100)
+    try:
+        given = parse_qs(query_string, keep_blank_values=True, max_num_fields=100)
+    except ValueError as error:
+        raise UsageError(f"this query has too many parameters ({error})") from error
     one = {name: values[-1] for name, values in given.items()}
     if not one.get("url"):
         raise UsageError("the `url` parameter is required: cdx?url=https://example.org/page")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from scraper import message, urls
@@ -17,6 +17,7 @@ from scraper.replay.holdings import Holdings, nearest
 from scraper.replay.policy import Headers
 
 _LARGE_RECORD_BYTES = 96 * 1024  # as it lies in the WARC; reading one takes milliseconds
+_LAST_STATUS = 599  # beyond it is no HTTP (RFC 9110, 15), though servers do so: 999 is a known refusal
 _WITH_LOCATION = frozenset({300, 301, 302, 303, 307, 308})
 
 
@@ -60,7 +61,10 @@ class Mementos:
         """Look a request up in the index: the capture that is meant, or the answer when that is none."""
         collection, _, rest = asked.path.removeprefix("/").partition("/")
         collection = unquote(collection)
-        self._holdings.collection(collection)
+        try:
+            self._holdings.collection(collection)
+        except UsageError as error:
+            return answers.trouble(404, "Not in this archive", str(error))
         if rest == "cdx":
             return cdx.answer(self._holdings, collection, asked.query)
         if rest.startswith("timemap/"):
@@ -133,6 +137,9 @@ class Mementos:
         headers = [*policy.archived(asked.origin, shown.collection, framed=shown.modifier != PAGE)]
         headers += self._memento_headers(found)
         headers += payload.original_headers(exchange)
+        if exchange.status > _LAST_STATUS:
+            headers.append((b"x-archive-orig-status", str(exchange.status).encode()))
+            exchange = replace(exchange, status=502)
         if exchange.status in _WITH_LOCATION and (location := exchange.header("location")):
             return self._onward(found, exchange, location, headers)
         if shown.modifier == RAW:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scraper import decode
-from scraper.replay import answers, ui
+from scraper.replay import answers, rewriting, ui
 from scraper.replay.address import PAGE, RAW
 from scraper.replay.answers import Answer
 from scraper.replay.holdings import Holdings
 from scraper.replay.payload import Payload
 from scraper.replay.policy import Headers
+from scraper.replay.rewriting import Place
 
 if TYPE_CHECKING:
     from scraper.replay.memento import Found
@@ -27,13 +28,20 @@ def page(holdings: Holdings, found: Found, part: Payload, status: int, headers: 
         return _as_it_came(found, f"It has more than {LARGEST_PAGE_BYTES} bytes.", headers)
     bar = ui.bar(holdings, shown.collection, found.entry, shown.href) if shown.modifier == PAGE else ""
     text = decode.html(part.body, part.content_type).text
-    body = (bar + text).encode("utf-8", "replace")
+    try:
+        rewritten = rewriting.page(text, Place(shown.collection, shown.timestamp, shown.href), bar)
+    except rewriting.TooLarge as reason:
+        return _as_it_came(found, f"{reason}.", headers)
+    body = rewritten.encode("utf-8", "replace")
     return Answer(status, [*headers, (b"content-type", b"text/html; charset=utf-8")], body)
 
 
 def stylesheet(found: Found, part: Payload, status: int, headers: Headers) -> Answer:
     """A style sheet as it was."""
-    body = decode.html(part.body, part.content_type).text.encode("utf-8", "replace")
+    shown = found.shown
+    text = decode.html(part.body, part.content_type).text
+    rewritten = rewriting.stylesheet(text, Place(shown.collection, shown.timestamp, shown.href))
+    body = rewritten.encode("utf-8", "replace")
     return Answer(status, [*headers, (b"content-type", b"text/css; charset=utf-8")], body)
 
 
