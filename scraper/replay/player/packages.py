@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ class Packages:
         self._pack = pack
         self._most_packages, self._most_bytes = most_packages, most_bytes
         self._lock = threading.Lock()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._sizes: OrderedDict[Path, int] = OrderedDict()
 
     def package(self, collection: str, entry: IndexEntry) -> Path:
@@ -62,12 +64,13 @@ class Packages:
     def _place(self, collection: str, entry: IndexEntry) -> Path:
         if self._folder is None:
             try:
-                self._folder = tempfile.TemporaryDirectory(prefix="scraper-player-")
+                self._folder = Path(tempfile.mkdtemp(prefix="scraper-player-"))
             except OSError as error:
                 raise OutputUnwritable(f"no place for a package: {error}; set TMPDIR to a folder with room") from error
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # at the latest at the exit
         where = entry.location
         identity = f"{collection}\n{entry.timestamp}\n{entry.url}\n{where.warc}\n{where.offset}"
-        return Path(self._folder.name) / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.wacz"
+        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.wacz"
 
     def _make_room(self) -> None:
         # One that is being sent stays readable: its name goes, its bytes when the last reader has closed it.
