@@ -66,6 +66,15 @@ def target(url: str, base: str | None = None) -> Target:
     return Target(f"{scheme}://{place}{path}", scheme, host, int(port or DEFAULT_PORTS[scheme]), path)
 
 
+def is_target(url: str) -> bool:
+    """Whether a URL can be fetched, as it stands."""
+    try:
+        target(url)
+    except NotATarget:
+        return False
+    return True
+
+
 def resolved(url: str, base: str) -> str:
     """A relative URL made absolute, of any scheme; as it was where that cannot be."""
     try:

@@ -185,9 +185,14 @@ def test_an_index_line_has_status_type_and_digest_of_what_was_recorded(tmp_path:
 
 
 @pytest.mark.parametrize("href", ["dns:e.example", "urn:pageinfo:http://e.example/", "metadata://x/y", "file:///etc/x"])
-def test_what_is_no_web_address_is_not_indexed(tmp_path: Path, href: str) -> None:
-    assert entry(tmp_path, record(ANSWER, href)) is None
-    assert entry(tmp_path, record(b"x", href, kind="resource")) is None
+def test_what_is_no_web_address_is_listed_as_others_do(tmp_path: Path, href: str) -> None:
+    made = entry(tmp_path, record(b"x", href, "Content-Type: text/plain", kind="resource"))
+    assert made == (None, "text/plain", sha1(b"x"))
+
+
+def test_the_notes_of_a_crawler_are_not_listed(tmp_path: Path) -> None:
+    assert entry(tmp_path, record(b"via: http://e.example/\r\n", "http://e.example/x", kind="metadata")) is None
+    assert entry(tmp_path, record(b"GET / HTTP/1.1\r\n\r\n", "http://e.example/x", kind="request")) is None
 
 
 @settings(max_examples=150, deadline=None)

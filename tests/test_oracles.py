@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 from factories import START, chunked, make_capture, make_collection, make_exchange
+from foreign import http, info, members, page, record, sha1
 
 from scraper import message
-from scraper.archiver import Kept, check
+from scraper.archiver import Kept, check, foreign_index
 from scraper.model import Capture, Exchange, Held, Outcome, State, Truncation
 
 PACKAGES = ["pywb>=2.8", "cdxj-indexer>=1.4", "setuptools<81"]  # pywb imports pkg_resources
@@ -289,3 +290,59 @@ def test_we_read_what_we_wrote_as_pywb_does(archive: Path) -> None:
     (copy,) = collection.find("http://b.example/copy")
     loaded = collection.load(copy.location)
     assert (loaded.body, loaded.header("x-own")) == (PLAIN_BODY, "1")
+
+
+# ---------------------------------------------------- other tools' WARCs, imported
+
+
+def foreign_records() -> list[bytes]:
+    """What other tools put into a WARC, the odd included."""
+    said = f"WARC-Payload-Digest: {sha1(page())}"
+    profile = "WARC-Profile: http://netpreserve.org/warc/1.0/revisit/identical-payload-digest"
+    answer, plain = http(page()), "Content-Type: text/plain"
+    return [
+        info(),
+        record(answer, "http://e.example/1"),
+        record(answer, "http://e.example/1", said),
+        record(answer, "<http://e.example/brackets>"),
+        record(http(b"x", status="HTTP/2 200"), "http://e.example/h2"),
+        record(http(b"x", status="HTTP/1.1 404 Not Found", kind="text/plain; charset=x"), "http://e.example/gone"),
+        record(http(b"", status="HTTP/1.1 301"), "http://e.example/moved?b=2&a=1"),
+        record(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na=b", "http://e.example/post", kind="request"),
+        record(answer, "http://e.example/post"),
+        record(http(b""), "http://e.example/1", said, kind="revisit"),
+        record(b"", "http://e.example/1", said, profile, kind="revisit"),
+        record(b"words", "http://e.example/r.txt", plain, kind="resource"),
+        record(b"words", "urn:text:http://e.example/", plain, kind="resource"),
+        record(b"words", "file:///x/y", plain, kind="resource"),
+        record(b"20190909 e.example A 192.0.2.1", "dns:e.example", "Content-Type: text/dns"),
+        record(b"{}", "metadata://e.example/x", "Content-Type: application/json", kind="metadata"),
+        record(b"a: b\r\n", "http://e.example/notes", kind="metadata"),
+        record(b"<p>", "http://e.example/conversion", "Content-Type: text/html", kind="conversion"),
+        record(b"no head at all", "http://e.example/no-head"),
+        record(b"", "http://e.example/empty"),
+        record(b"HTTP/1.1 200 OK\nContent-Type: text/html\n\nlf", "http://e.example/lf"),
+        record(b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Type: text/css\r\n\r\nfold", "http://e.example/fold"),
+        record(b"HTTP/1.1 200\r\ncontent-TYPE:text/css\r\n\r\n", "http://e.example/no-space"),
+        record(http(chunked(b"hello"), "Transfer-Encoding: chunked"), "http://e.example/chunked"),
+        record(answer, "http://e.example/cut", "WARC-Truncated: length"),
+        record(answer, "http://e.example/0.18", version="WARC/0.18"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["members.warc.gz", "plain.warc", "blank-lines.warc"])
+def test_cdxj_indexer_lists_the_same_of_other_tools_files(oracles: Path, tmp_path: Path, name: str) -> None:
+    records = foreign_records()
+    blank = b"".join(item + b"\r\n" * (number % 3) for number, item in enumerate(records))
+    forms = {"members.warc.gz": members(records), "plain.warc": b"".join(records), "blank-lines.warc": blank}
+    path = tmp_path / name
+    path.write_bytes(forms[name])
+    done = run(oracles / "cdxj-indexer", path)
+    assert done.returncode == 0, done.stderr
+    theirs = [json.loads(line.split(" ", 2)[2]) for line in done.stdout.splitlines()]
+    ours = [json.loads(entry.line().split(b" ", 2)[2]) for entry in foreign_index.entries(path, name, [])]
+    compared = ("url", "status", "offset", "length", "digest")
+    assert len(theirs) > 15
+    assert sorted([[item.get(field) for field in compared] for item in ours], key=repr) == sorted(
+        [[item.get(field) for field in compared] for item in theirs], key=repr
+    )

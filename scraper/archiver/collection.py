@@ -199,12 +199,14 @@ class Collection:
         revisit without a head of its own what came for the original. Raises `IntegrityError`.
         """
         record, after = self._record(location)
-        if record.type == "resource" and self.layout.is_foreign:
-            return _exchange(record, _with_head(record), b"")
+        if self.layout.is_foreign and not urls.is_target(foreign.target_uri(record)):
+            raise IntegrityError(f"{location.warc}: the record at offset {location.offset} has no web address")
+        if record.type in ("resource", "metadata") and self.layout.is_foreign:
+            return exchange_of(record, _with_head(record), b"")
         if record.type not in ("response", "revisit"):
             raise IntegrityError(f"{location.warc}: the record at offset {location.offset} is no response")
         received = record.block if record.type == "response" else self._resolved(record, location)
-        return _exchange(record, received, self._request_after(record, location.warc, after))
+        return exchange_of(record, received, self._request_after(record, location.warc, after))
 
     def _record(self, location: Location) -> tuple[Record, int]:
         with self.layout.open_warc(location.warc) as file:
@@ -301,7 +303,7 @@ def _holds(entry: IndexEntry, href: str, digest: str) -> bool:
     return same_address(entry.url, href) and not entry.is_revisit and entry.digest == digest
 
 
-def _exchange(record: Record, received: bytes, request: bytes) -> Exchange:
+def exchange_of(record: Record, received: bytes, request: bytes) -> Exchange:
     head = message.parse_head(received)
     return Exchange(
         target=urls.target(foreign.target_uri(record)),

@@ -9,15 +9,15 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from scraper import message
 from scraper.archiver.members import MAX_MEMBER_BYTES, Damaged, next_start
-from scraper.archiver.records import WARC_FIELDS, Record, digest_agrees, parse_date
+from scraper.archiver.records import WARC_FIELDS, Record, digest_agrees
 
 GZIP_MAGIC = b"\x1f\x8b"
 _WINDOW = 16 + zlib.MAX_WBITS
@@ -31,6 +31,7 @@ _MOST_FIELDS_BYTES = 64 * 1024  # of a metadata record that is looked into
 _MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by its entity's digest
 _VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
+_DIGESTED = ("response", "resource", "revisit", "metadata")
 _BLANK = b"\r\n"
 _BEGINNING = b"WARC/"
 _HTTP_TYPES = ("application/http", "message/http")
@@ -39,6 +40,17 @@ _HTTP_TYPES = ("application/http", "message/http")
 class _Hash(Protocol):
     def update(self, data: memoryview, /) -> None: ...
     def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRecord(Record):
+    """A record whose fields are looked up often: `first` holds the first value of each, by its lower-case name."""
+
+    first: Mapping[str, str] = field(default_factory=dict)
+
+    def header(self, name: str) -> str:
+        """The first value of a field, empty when there is none."""
+        return self.first.get(name.lower(), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,8 @@ class _Source:
         """
         if self.is_packed:
             self.is_shared = self._skip_blank() or self.is_shared
+            if not self.is_shared:
+                return
         while len(self.buffer) - self.at < len(_BEGINNING) and self.fill():
             pass
         following = self.buffer[self.at : self.at + len(_BEGINNING)]
@@ -251,7 +265,9 @@ class _Source:
 def _read(source: _Source, depth: Depth) -> Found:
     offset, was_shared = source.offset, source.is_shared
     headers = _header(source)
-    record = Record(headers, b"")
+    first = {name.lower(): value for name, value in reversed(headers)}
+    record = ForeignRecord(headers, b"", first)
+    _require_named(record, offset)
     length = record.header("Content-Length")
     if not re.fullmatch(r"[0-9]{1,15}", length):
         raise Damaged(offset, "the record has no readable Content-Length")
@@ -263,7 +279,7 @@ def _read(source: _Source, depth: Depth) -> Found:
     source.ends()
     is_shared = was_shared or source.is_shared
     size = 0 if is_shared else (source.place if source.is_packed else end_of_block) - offset
-    whole = Record(headers, bytes(block.held))
+    whole = ForeignRecord(headers, bytes(block.held), first)
     return Found(whole, offset, size, source.place, block.payload_sha1(), block.faults(), is_shared)
 
 
@@ -276,15 +292,16 @@ def _header(source: _Source) -> tuple[tuple[str, str], ...]:
         raise Damaged(source.offset, _no_record(source))
     text = source.buffer[version.end() : max(end.start(), version.end())]
     source.at = end.end()
-    headers = _fields(text)
-    if not any(name.lower() == "warc-type" for name, _ in headers):
-        raise Damaged(source.offset, "the record has no WARC-Type")
-    date = next((value for name, value in headers if name.lower() == "warc-date"), "")
+    return _fields(text)
+
+
+def _require_named(record: Record, offset: int) -> None:
+    if not record.type:
+        raise Damaged(offset, "the record has no WARC-Type")
     try:
-        parse_date(date)
+        _ = record.date
     except ValueError as error:
-        raise Damaged(source.offset, "the record has no readable WARC-Date") from error
-    return headers
+        raise Damaged(offset, "the record has no readable WARC-Date") from error
 
 
 def _no_record(source: _Source) -> str:
@@ -296,23 +313,19 @@ def _no_record(source: _Source) -> str:
     return "no WARC record"
 
 
-def _fields(text: bytes) -> tuple[tuple[str, str], ...]:
-    fields: list[tuple[str, str]] = []
-    for line in text.split(b"\n"):
-        if line[:1] in (b" ", b"\t") and fields:  # WARC 1.1, 4: a folded line
-            fields[-1] = (fields[-1][0], f"{fields[-1][1]} {_text(line)}")
-            continue
-        name, colon, value = line.partition(b":")
-        if colon:
-            fields.append((_text(name), _text(value)))
-    return tuple(fields)
-
-
-def _text(data: bytes) -> str:
+def _fields(data: bytes) -> tuple[tuple[str, str], ...]:
     try:
-        return data.decode("utf-8").strip(" \t\r")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("latin-1").strip(" \t\r")
+        text = data.decode("latin-1")
+    fields: list[tuple[str, str]] = []
+    for line in text.split("\n"):
+        name, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and fields:  # WARC 1.1, 4: a folded line
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]} {line.strip()}")
+        elif colon:
+            fields.append((name.strip(), value.strip(" \t\r")))
+    return tuple(fields)
 
 
 def _feed(source: _Source, length: int, block: _Block) -> None:
@@ -343,7 +356,7 @@ class _Block:
         self._of_block = _hasher(self._block_digest)
         self._of_payload = _hasher(self._payload_digest)
         wants_sha1 = depth.payload_sha1 and not record.header("WARC-Payload-Digest")
-        self._sha1 = _hasher("sha1:-") if wants_sha1 and kind in ("response", "resource", "revisit") else None
+        self._sha1 = _hasher("sha1:-") if wants_sha1 and kind in _DIGESTED else None
         self._chunked: bytearray | None = None
         self._hashes: list[_Hash] = [found for found in (self._of_payload, self._sha1) if found is not None]
 

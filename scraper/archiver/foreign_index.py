@@ -14,15 +14,9 @@ from scraper.archiver.members import Damaged
 from scraper.archiver.records import HttpPart, Record
 from scraper.model import Location
 
-LISTED = ("response", "revisit", "resource")
 _PLAIN_HEAD = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})(?: [^\r\n]*)?\r\n")
 _CONTENT_TYPE = re.compile(rb"(?i)\r\ncontent-type:[ \t]*([^\r\n]*)")
 _FOLDED = re.compile(rb"\n[ \t]")
-
-
-def is_web(href: str) -> bool:
-    """Whether an address is one that can be asked for: no `dns:`, `urn:`, `metadata:`, `file:`."""
-    return href[:8].lower().startswith(("http://", "https://"))
 
 
 def entries(path: Path, name: str, damages: list[Damaged]) -> Iterator[IndexEntry]:
@@ -35,10 +29,8 @@ def entries(path: Path, name: str, damages: list[Damaged]) -> Iterator[IndexEntr
 def entry_of(found: Found, warc: str) -> IndexEntry | None:
     """The index entry of a record; None for those that are not listed, or cannot be read from their place."""
     record = found.record
-    if record.type not in LISTED or found.is_shared:
-        return None
     href = found.href
-    if not is_web(href):
+    if found.is_shared or not href or not _is_listed(record):
         return None
     part = head_of(record)
     digest = record.header("WARC-Payload-Digest") or found.payload_sha1 or ""
@@ -47,10 +39,17 @@ def entry_of(found: Found, warc: str) -> IndexEntry | None:
     return IndexEntry(key, timestamp, href, digest, place, _mime(record, part), part.status if part else None)
 
 
+def _is_listed(record: Record) -> bool:
+    """What cdxj-indexer lists: also what was stored under `urn:`, `dns:` or `metadata:`, but no notes of a crawler."""
+    if record.type == "metadata":
+        return not record.header("Content-Type").startswith(records.WARC_FIELDS)
+    return record.type in ("response", "revisit", "resource")
+
+
 def _mime(record: Record, part: HttpPart | None) -> str | None:
     if record.type == "revisit":
         return REVISIT_MIME
-    said = part.content_type if part else record.header("Content-Type") or None
+    said = record.header("Content-Type") if record.type != "response" else part.content_type if part else None
     return MIME_END.split(said, maxsplit=1)[0] if said else said
 
 
