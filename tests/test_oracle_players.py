@@ -10,6 +10,7 @@ import http.server
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -23,6 +24,7 @@ from pathlib import Path
 import pytest
 from browser import Chromium
 from cli import ENVIRONMENT
+from factories import make_capture, make_collection, make_exchange
 from playwright.sync_api import Frame, Page
 from test_oracles import oracle_folder, oracles, wait_for  # noqa: F401
 
@@ -96,10 +98,9 @@ def scraper(verb: str, root: Path, *arguments: str) -> str:
 
 def archived_frame(page: Page) -> Frame:
     """The innermost frame, in which the archived page runs."""
-    page.wait_for_function("() => document.querySelector('replay-web-page')", timeout=SECONDS)
     for _ in range(SECONDS // 100):
         for frame in page.frames:
-            if "mp_/https://www.themoscowtimes.com" in frame.url and frame.query_selector("h1"):
+            if frame.url.endswith(f"mp_/{SEED_URL}") and frame.query_selector("h1"):
                 return frame
         page.wait_for_timeout(100)
     raise AssertionError(f"the page was not played; frames: {[frame.url for frame in page.frames]}")
@@ -200,4 +201,99 @@ def test_the_player_tab_plays_a_capture_and_asks_nothing_of_the_live_web(
         page.click("text=Back to the page without scripts")
         assert urllib.parse.urlsplit(page.url).hostname == "127.0.0.1"
         assert page.inner_text("h1").strip() == HEADING
+    assert browser.trap.caught[before:] == []
+
+
+@pytest.mark.oracle
+def test_archived_scripts_run_in_the_player_and_reach_neither_the_live_web_nor_the_archives_pages(
+    browser: Chromium, player_files: Path, tmp_path: Path
+) -> None:
+    hostile = """<h1>Hostile</h1><script>
+      console.log('script ran');
+      for (const act of [
+        () => new WebSocket('ws://live.example/ws'),
+        () => fetch('http://live.example/fetch'),
+        () => navigator.sendBeacon('http://live.example/beacon', 'x'),
+        () => open('http://live.example/open'),
+        () => { new Image().src = 'http://live.example/image.png' },
+        () => { document.body.appendChild(document.createElement('iframe')).src = 'http://live.example/frame' },
+        () => fetch(location.origin.replace('localhost', '127.0.0.1') + '/').then(() => console.log('archive read')),
+        () => { top.location = 'http://live.example/top' },
+      ]) { try { act() } catch (refused) { console.log(String(refused)) } }
+    </script><link rel=preconnect href=http://live.example/><link rel=dns-prefetch href=http://live.example/>"""
+    collection = make_collection(tmp_path)
+    collection.append(make_capture(make_exchange("http://hostile.example/", hostile.encode())))
+    collection.close()
+    before, said = len(browser.trap.caught), list[str]()
+    with replayed(tmp_path, "--player", str(player_files)) as address, browser.page() as page:
+        with page.expect_console_message(lambda message: message.text == "script ran", timeout=SECONDS):
+            page.on("console", lambda message: said.append(message.text))
+            page.goto(f"{address}/-/player/show/main/20260504030201/http://hostile.example/")
+        page.wait_for_timeout(2000)  # for what must not happen
+        assert "archive read" not in said
+        assert urllib.parse.urlsplit(page.url).path.startswith("/-/player/show/")
+        assert len(page.context.pages) == 1
+    assert browser.trap.caught[before:] == []
+
+
+# ------------------------------------------------------------------------ wacz
+
+
+@pytest.fixture(scope="session")
+def py_wacz() -> Path:
+    """py-wacz, AGPL, in an environment of its own."""
+    folder = beside("wacz")
+    if not (folder / ".complete").exists():
+        if os.environ.get("SCRAPER_TEST_ORACLES") != "1":
+            pytest.skip("no py-wacz at hand; SCRAPER_TEST_ORACLES=1 makes an environment for it")
+        for command in (
+            [sys.executable, "-m", "venv", "--clear", folder],
+            [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *WACZ],
+        ):
+            done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.skip(f"no environment for py-wacz: {done.stderr.strip()[-300:]}")
+        (folder / ".complete").touch()
+    return folder / "bin" / "wacz"
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("arguments", [[], [SEED_URL], ["--document", str(packaged_config() / "documents" / SEED)]])
+def test_wacz_validate_accepts_every_form(
+    demonstrated: Path, py_wacz: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    output = tmp_path / "out.wacz"
+    scraper("export", demonstrated, "--format", "wacz", "--output", str(output), *arguments)
+    done = subprocess.run([py_wacz, "validate", "-f", output], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Validation succeeded" in done.stdout) == (0, True)
+
+
+# ------------------------------------------------------------------------ pywb
+
+
+@pytest.fixture
+def pywb(demonstrated: Path, oracles: Path, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    """`wayback -d archive`; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "log").open("wb") as log:
+        command = [str(oracles / "wayback"), "-d", str(demonstrated), "--port", str(port), "--bind", "127.0.0.1"]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_for(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.mark.oracle
+def test_pywb_shows_the_page_with_its_picture_and_style_sheet_from_the_archive_in_place(
+    browser: Chromium, pywb: str
+) -> None:
+    before = len(browser.trap.caught)
+    with browser.page() as page:
+        page.goto(f"{pywb}/demo/2019/{SEED_URL}")
+        expect_as_it_was(archived_frame(page))
     assert browser.trap.caught[before:] == []
