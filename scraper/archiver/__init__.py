@@ -12,6 +12,7 @@ from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
 from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex, find_everywhere
 from scraper.archiver.searchfile import discard
+from scraper.archiver.stream import PageStream
 from scraper.archiver.text import Page, Pages, Texts
 from scraper.archiver.visits import PageRecord
 
@@ -30,6 +31,7 @@ __all__ = [
     "Lock",
     "Page",
     "PageRecord",
+    "PageStream",
     "Pages",
     "Problem",
     "Recorded",

@@ -203,6 +203,8 @@ class SearchIndex(Search):
             self._begin()
             before = self._db.execute("SELECT text FROM captures WHERE path = ?", (entry.path,)).fetchone()
             number = self._text(entry, digest) if entry.title or entry.body else None
+            if before is not None and before[0] == number:
+                return
             self._db.execute(
                 "INSERT OR REPLACE INTO captures VALUES (?, ?, ?)",
                 (entry.path, records.iso(entry.captured_at), number),

@@ -63,6 +63,39 @@ class Texts:
             raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
         return article, markdown
 
+    def renew(self, stem: str, fields: Mapping[str, Any], markdown: str) -> bool:
+        """Write both files of a text anew, if they are not what is there; the old ones stay beside them.
+
+        An older text is named `….v<version>`, its version being the extractor's and, where site rules had a part in it,
+        the start of their digest. One of the same version is not kept. Nothing is synced; gives whether it was written.
+        """
+        before = self._bytes(stem, "json"), self._bytes(stem, "md")
+        after = _json(fields), markdown.encode("utf-8", "replace")
+        if before == after:
+            return False
+        old = _version_of(before[0])
+        if old and old != _version(fields) and before[1] is not None:
+            replace_file(self._path(f"{stem}.v{old}", "md"), before[1], durable=False)
+            replace_file(self._path(f"{stem}.v{old}", "json"), before[0] or b"", durable=False)
+        replace_file(self._path(stem, "md"), after[1], durable=False)
+        replace_file(self._path(stem, "json"), after[0], durable=False)
+        return True
+
+    def prune(self, url: str, captured_at: datetime) -> int:
+        """Delete the texts of older versions; gives how many there were."""
+        path = self._path(self.stem(url, captured_at), "json")
+        old = [other for suffix in ("json", "md") for other in path.parent.glob(f"{path.stem}.v*.{suffix}")]
+        for file in old:
+            with writing(file):
+                file.unlink(missing_ok=True)
+        return len({file.stem for file in old})
+
+    def _bytes(self, stem: str, suffix: str) -> bytes | None:
+        try:
+            return self._path(stem, suffix).read_bytes()
+        except FileNotFoundError:
+            return None
+
     def load(self, stem: str) -> dict[str, Any] | None:
         """The JSON of a text by its path, as `stem` gives it; None when there is none. Raises `IntegrityError`."""
         path = self._path(stem, "json")
@@ -90,6 +123,22 @@ class Texts:
 
     def _path(self, stem: str, suffix: str) -> Path:
         return self._layout.folder / f"{stem}.{suffix}"
+
+
+def _version(fields: Mapping[str, Any]) -> str:
+    """What an older text is named by: `3`, or `3-1f0c2a9b` where site rules had a part in it."""
+    version = re.sub(r"[^0-9A-Za-z_.-]", "_", str(fields.get("extractor", "")))[:40]
+    rules = re.sub(r"[^0-9a-f]", "", str(fields.get("rules") or ""))[:8]
+    return f"{version}-{rules}" if rules else version
+
+
+def _version_of(data: bytes | None) -> str:
+    """The version of a text by its JSON; empty when there is none, or it is damaged."""
+    try:
+        fields = json.loads(data or b"null")
+    except ValueError:
+        return ""
+    return _version(fields) if isinstance(fields, dict) else ""
 
 
 def safe_host(host: str) -> str:

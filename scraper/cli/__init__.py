@@ -11,6 +11,7 @@ from scraper import __version__
 from scraper.cli.archive import check, rebuild, show, status, urls
 from scraper.cli.console import Console, writing_results
 from scraper.cli.export import export
+from scraper.cli.extract import extract
 from scraper.cli.importing import import_
 from scraper.cli.replay import replay
 from scraper.cli.search import search
@@ -32,7 +33,7 @@ def cli(context: click.Context) -> int:
     return 2
 
 
-for verb in (run, fetch, urls, show, status, check, rebuild, export, import_, replay, search, demo):
+for verb in (run, fetch, urls, show, status, check, rebuild, extract, export, import_, replay, search, demo):
     cli.add_command(verb)
 
 

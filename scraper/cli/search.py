@@ -29,8 +29,7 @@ def search(words: tuple[str, ...], limit: int, common: Common) -> int:
     names = archiver.collections(root)
     if not names:
         raise UsageError(f"{root}: there is no archive here; name one with --archive")
-    # A phrase that the shell has unquoted comes as one argument with blanks in it.
-    typed = " ".join(f'"{word}"' if " " in word and '"' not in word else word for word in words)
+    typed = " ".join(words)
     found = archiver.find_everywhere(root, names, typed, limit=limit)
     for collection, hit in found:
         if common.as_json:

@@ -352,8 +352,11 @@ class StateFile(StateReader):
         )
         return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in rows]
 
-    def set_text(self, visit_id: int, text_path: str, title: str | None) -> None:
-        self._run("UPDATE visits SET text_path = ?, title = ? WHERE id = ?", (text_path, title, visit_id))
+    def set_text(self, visit_id: int, text_path: str, title: str | None) -> bool:
+        """Note a visit's text; whether that is news."""
+        values = text_path, title, visit_id, text_path, title
+        sql = "UPDATE visits SET text_path = ?, title = ? WHERE id = ? AND (text_path IS NOT ? OR title IS NOT ?)"
+        return self._run(sql, values).rowcount > 0
 
     def forget_visits(self) -> None:
         """Before they are read again from the WARCs: every target is pending, documents and hosts stay."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
-from scraper.state.rows import TargetRow, at, moment, outcome_of
+from scraper.state.rows import TargetRow, TextJob, at, moment, outcome_of
 from scraper.state.schema import MIGRATIONS, check_version, migrate, translated
 
 FILE_NAME = "state.sqlite3"
@@ -131,6 +131,20 @@ class StateReader:
             "SELECT text_path FROM visits WHERE collection = ? AND text_path > '' ORDER BY id", (collection,)
         )
         return (row[0] for row in rows)
+
+    def text_captures(self, hrefs: Sequence[str] | None = None) -> list[TextJob]:
+        """The captures that have a text, in the order in which they lie; of some addresses, or all."""
+        sql = (
+            "SELECT id, href, final_href, captured_at, collection, page_warc, page_offset, page_length FROM visits "
+            "WHERE text_path > '' AND page_offset IS NOT NULL"
+        )
+        rows: set[tuple[Any, ...]] = set()
+        if hrefs is None:
+            rows.update(self._run(sql))
+        for href in hrefs or ():
+            rows.update(self._run(f"{sql} AND (href = ? OR final_href = ?)", (href, href)))
+        ordered = sorted(rows, key=lambda row: row[4:7])
+        return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in ordered]
 
     def count_texts(self, collection: str) -> int:
         """How many texts a collection has."""

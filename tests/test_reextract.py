@@ -1,0 +1,268 @@
+"""Extraction again: from the archive alone, in the order of the WARCs, told before it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+from cli import ENVIRONMENT, Cli, until
+from hypothesis import given
+from hypothesis import strategies as st
+from server import Site
+
+from scraper.model import Location, SiteRules
+from scraper.pipeline.comparing import Change, Comparison, Verdict, changed_words, compared
+from scraper.pipeline.making import rules_digest
+from scraper.state import StateReader
+
+NO_NETWORK = """
+import socket
+def refused(*_, **__):
+    raise RuntimeError("the network was touched")
+socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = socket.socket.bind = refused
+socket.getaddrinfo = socket.create_connection = socket.gethostbyname = refused
+"""
+NEWER = """
+import scraper.extractor as extractor
+before = extractor.extract
+def extract(*arguments, **options):
+    from dataclasses import replace
+    article = before(*arguments, **options)
+    return replace(article, title=(article.title or "") + " (better)", section="News")
+extractor.VERSION, extractor.extract = "2", extract
+"""
+FAILING = """
+import os, scraper.extractor as extractor
+before = extractor.extract
+def extract(body, url, **options):
+    if "b.test" in url:
+        {how}
+    return before(body, url, **options)
+extractor.VERSION, extractor.extract = "2", extract
+"""
+
+
+def page(title: str, text: str) -> bytes:
+    sentences = (f"{text} {number}. A sentence follows that makes it long enough." for number in range(6))
+    paragraphs = "".join(f"<p>{sentence}</p>" for sentence in sentences)
+    html = f"<!doctype html><html><head><title>{title}</title></head><body><article><h1>{title}</h1>{paragraphs}"
+    return f"{html}</article></body></html>".encode()
+
+
+@pytest.fixture
+def archived(site: Site, cli: Cli) -> Cli:
+    site.reply("/fire", body=page("Siberia burns", "Volunteers fight the taiga fires"), host="a.test")
+    site.reply("/law", body=page("A new law", "The parliament has voted"), host="b.test")
+    site.reply("/same", body=page("A new law", "The parliament has voted"), host="c.test")
+    cli.citing("http://a.test/fire", "http://b.test/law", "http://c.test/same")
+    assert cli.run("run").returncode == 0
+    return cli
+
+
+def patched(cli: Cli, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a verb in processes which begin with some code, the workers too."""
+    folder = cli.folder / "patches"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(code)
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        cli.command(*arguments), capture_output=True, text=True, timeout=120, env=environment, cwd=cli.folder
+    )
+
+
+def files(cli: Cli) -> dict[str, bytes]:
+    folder = cli.archive / "collections" / "main" / "text"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.is_file()}
+
+
+def everything(cli: Cli) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(cli.archive.rglob("*")) if path.is_file()}
+
+
+def text_of(cli: Cli, host: str) -> dict[str, Any]:
+    (name,) = (name for name in files(cli) if name.startswith(host) and name.endswith(".json") and ".v" not in name)
+    fields: dict[str, Any] = json.loads(files(cli)[name])
+    return fields
+
+
+def test_the_same_version_gives_the_same_bytes_without_one_request(archived: Cli, site: Site) -> None:
+    before, asked = files(archived), len(site.log)
+    assert len(before) == 6
+    for file in list((archived.archive / "collections" / "main" / "text").rglob("*.json")):
+        file.write_text("{}")
+    done = patched(archived, NO_NETWORK, "extract", "--all", "--verbose")
+    assert done.returncode == 0, done.stderr
+    assert files(archived) == before
+    assert "3 of 3 captures extracted: 3 written" in done.stderr
+    assert len(site.log) == asked
+    assert "RuntimeError" in patched(archived, NO_NETWORK, "fetch", "http://a.test/fire").stderr
+    again = patched(archived, NO_NETWORK, "extract", "--all", "--verbose")
+    assert "3 of 3 captures extracted: 3 same" in again.stderr
+
+
+def test_a_text_names_extractor_rules_and_the_record_it_came_from(archived: Cli) -> None:
+    fields = text_of(archived, "a.test")
+    assert (fields["extractor"], fields["rules"]) == ("1", None)
+    with StateReader.open_for_reading(archived.archive) as state:
+        (job,) = state.text_captures(["http://a.test/fire"])
+    assert Location(**{"warc": fields["warc"].pop("file"), **fields["warc"]}) == job.page
+    digests = [rules_digest([SiteRules(("a.test",), title=title)]) for title in ("h1", "h1", "h2")]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_newer_version_keeps_the_older_text_beside_it_until_prune(archived: Cli) -> None:
+    before = files(archived)
+    done = patched(archived, NEWER, "extract", "--all", "--if-older", "--verbose")
+    assert "3 written" in done.stderr
+    after = files(archived)
+    assert len(after) == 12
+    kept = {name.replace(".v1.", "."): data for name, data in after.items() if ".v1." in name}
+    assert kept == before
+    fields = text_of(archived, "a.test")
+    assert (fields["extractor"], fields["article"]["title"]) == ("2", "Siberia burns (better)")
+    pages = (archived.archive / "collections" / "main" / "pages" / "pages.jsonl").read_text()
+    assert pages.count("(better)") == 3
+    assert [row["url"] for row in archived.lines("search", "siberia better")] == ["http://a.test/fire"]
+    assert archived.lines("show", "http://a.test/fire")[0]["title"] == "Siberia burns (better)"
+    assert "3 current" in patched(archived, NEWER, "extract", "--all", "--if-older", "--verbose").stderr
+    assert archived.run("check").stdout == ""
+    pruned = patched(archived, NEWER, "extract", "--all", "--if-older", "--prune")
+    assert pruned.returncode == 0
+    assert sorted(files(archived)) == sorted(before)
+    # An older extractor leaves alone what a newer one has made.
+    assert "3 current" in archived.run("extract", "--all", "--if-older", "--verbose").stderr
+
+
+def test_other_site_rules_make_only_the_texts_of_their_host_again(archived: Cli) -> None:
+    rules = archived.folder / "sites"
+    rules.mkdir()
+    (rules / "a.test.toml").write_text('hosts = ["a.test"]\ntitle = "p"\n')
+    arguments = ("extract", "--all", "--if-older", "--verbose", "--set", f"sites={rules}")
+    assert "2 current, 1 written" in archived.run(*arguments).stderr
+    fields = text_of(archived, "a.test")
+    assert fields["article"]["title"].startswith("Volunteers fight")
+    assert len(fields["rules"]) == 64
+    assert len([name for name in files(archived) if ".v1." in name]) == 2
+    assert "3 current" in archived.run(*arguments).stderr
+
+
+def test_a_comparison_tells_every_field_and_writes_nothing(archived: Cli) -> None:
+    before = everything(archived)
+    done = patched(archived, NEWER, "extract", "--all", "--diff", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[-1]["captures"] == 3
+    assert rows[-1]["fields"]["title"] == {"changed": 3}
+    assert rows[-1]["fields"]["section"] == {"gained": 3}
+    assert rows[-1]["fields"]["text"] == {"equal": 3}
+    told = {row["url"]: row["fields"] for row in rows[:-1]}
+    assert told["http://a.test/fire"]["title"] == {
+        "verdict": "changed",
+        "was": "Siberia burns",
+        "now": "Siberia burns (better)",
+    }
+    shown = patched(archived, NEWER, "extract", "--all", "--diff").stdout
+    assert "title                0        3        0        0" in shown
+    assert "  - Siberia burns\n  + Siberia burns (better)" in shown
+    assert everything(archived) == before
+
+
+def test_only_the_named_urls_are_extracted_and_an_unknown_one_is_refused(archived: Cli) -> None:
+    assert "1 of 1 captures" in patched(archived, NEWER, "extract", "http://a.test/fire", "--verbose").stderr
+    assert [text_of(archived, host)["extractor"] for host in ("a.test", "b.test")] == ["2", "1"]
+    unknown = archived.run("extract", "http://a.test/other")
+    assert unknown.returncode == 2
+    assert "no capture of it has a text" in unknown.stderr
+    assert archived.run("extract").returncode == 2
+    assert archived.run("extract", "--all", "--diff", "--prune").returncode == 2
+
+
+def test_a_bug_on_one_page_is_loud_but_only_after_the_others_were_done(archived: Cli) -> None:
+    done = patched(archived, FAILING.format(how='raise ZeroDivisionError("a bug")'), "extract", "--all")
+    assert done.returncode == 1
+    assert "ZeroDivisionError: a bug" in done.stderr
+    assert "http://b.test/law: the extractor failed on it" in done.stderr
+    assert [text_of(archived, host)["extractor"] for host in ("a.test", "b.test", "c.test")] == ["2", "1", "2"]
+
+
+def test_a_page_that_kills_its_process_costs_only_its_own_text(archived: Cli) -> None:
+    done = patched(archived, FAILING.format(how="os._exit(9)"), "extract", "--all")
+    assert done.returncode == 5
+    assert "http://b.test/law: the process died on it; its text stays" in done.stderr
+    assert [text_of(archived, host)["extractor"] for host in ("a.test", "b.test", "c.test")] == ["2", "1", "2"]
+
+
+def test_a_record_that_is_damaged_keeps_its_text(archived: Cli) -> None:
+    before = text_of(archived, "a.test")
+    with StateReader.open_for_reading(archived.archive) as state:
+        (job,) = state.text_captures(["http://a.test/fire"])
+    (warc,) = (archived.archive / "collections" / "main" / "archive").glob("*.warc.gz")
+    with warc.open("r+b") as file:
+        file.seek(job.page.offset + job.page.length // 2)
+        file.write(b"damage")
+    done = patched(archived, NEWER, "extract", "--all")
+    assert done.returncode == 5
+    assert "http://a.test/fire: its record in" in done.stderr
+    assert text_of(archived, "a.test") == before
+
+
+SLOW = NEWER.replace(
+    "    from dataclasses import replace\n", "    import time; time.sleep(0.5)\n    from dataclasses import replace\n"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_cleanly_and_the_next_one_goes_on(site: Site, cli: Cli, number: signal.Signals) -> None:
+    for n in range(40):
+        site.reply(f"/{n}", body=page(f"Page {n}", f"The text number {n} is its own"))
+    cli.citing(*(f"http://a.test/{n}" for n in range(40)))
+    assert cli.run("run").returncode == 0
+    folder = cli.folder / "patches"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SLOW)
+    process = subprocess.Popen(
+        cli.command("extract", "--all"), stderr=subprocess.PIPE, text=True, cwd=cli.folder,
+        env={**ENVIRONMENT, "PYTHONPATH": str(folder)}, start_new_session=True,
+    )  # fmt: skip
+    until(lambda: any(name.endswith(".v1.json") for name in files(cli)))
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    done = len([name for name in files(cli) if name.endswith(".v1.json")])
+    assert 0 < done < 40
+    assert patched(cli, NEWER, "extract", "--all", "--if-older").returncode == 0
+    assert len([name for name in files(cli) if name.endswith(".v1.json")]) == 40
+    assert len(cli.lines("search", "better", "--limit", "100")) == 40
+    assert cli.run("check").stdout == ""
+
+
+def test_the_changed_words_of_a_text_are_told() -> None:
+    assert changed_words("the quick brown fox", "the slow brown fox") == ("quick", "slow")
+    assert changed_words("a b c", "a b c d") == ("", "d")
+    assert changed_words("one x two y three", "one two three") == ("x … y", "")
+
+
+@given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
+def test_equal_texts_and_only_those_have_no_changed_words(old: list[str], new: list[str]) -> None:
+    assert (changed_words(" ".join(old), " ".join(new)) == ("", "")) == (old == new)
+
+
+def test_a_field_is_equal_changed_gained_or_lost() -> None:
+    before = {"title": "Old", "byline": None, "section": "News", "authors": [], "published": {"iso": "2019"}}
+    after = {"title": "New", "byline": "A. B.", "section": "", "authors": None, "published": {"iso": "2019"}}
+    assert compared(before, after) == (
+        Change("title", Verdict.CHANGED, "Old", "New"),
+        Change("byline", Verdict.GAINED, "", "A. B."),
+        Change("section", Verdict.LOST, "News", ""),
+    )
+    comparison = Comparison()
+    comparison.add("https://a.example/", "2019-09-09T00:00:00Z", compared(before, after))
+    assert {name: dict(counts) for name, counts in comparison.counts.items() if Verdict.EQUAL not in counts} == {
+        "title": {Verdict.CHANGED: 1},
+        "byline": {Verdict.GAINED: 1},
+        "section": {Verdict.LOST: 1},
+    }
