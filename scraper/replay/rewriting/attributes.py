@@ -62,6 +62,29 @@ _CSS_ATTRIBUTES = frozenset(
         *("marker", "marker-start", "marker-mid", "marker-end"),
     }
 )
+# What most attributes are; the others take the long way round.
+_PLAIN = frozenset(
+    {
+        *(
+            "class",
+            "id",
+            "alt",
+            "title",
+            "width",
+            "height",
+            "role",
+            "lang",
+            "dir",
+            "name",
+            "type",
+            "value",
+            "rel",
+            "media",
+        ),
+        *("aria-label", "aria-hidden", "aria-labelledby", "tabindex", "loading", "decoding", "sizes", "itemprop", "d"),
+        *("viewbox", "xmlns", "content", "property", "placeholder", "for", "transform", "data-src", "data-srcset"),
+    }
+)
 _LAZY_TAGS = frozenset({"img", "image", "source", "iframe", "video", "audio"})
 
 
@@ -79,7 +102,10 @@ class Addresses:
             found = awake(found)
         written = []
         for name, value in found.items():
-            new = self._value(tag, name, value)
+            if name in _PLAIN:
+                new: str | None = value if '"' not in value and "<" not in value else tokens.requoted(value)
+            else:
+                new = self._value(tag, name, value)
             if new is not None:
                 written.append(f' {name}="{new}"' if new or value else f" {name}")
         return "".join(written)

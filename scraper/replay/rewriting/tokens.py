@@ -62,7 +62,7 @@ def attributes(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, double, single, bare in _ATTRIBUTE.findall(text):
         key = name.lower()
-        if key not in found and _PLAIN_NAME.fullmatch(name):
+        if key not in found and (name.isalnum() or _PLAIN_NAME.fullmatch(name)):
             found[key] = double or single or bare
     return found
 
