@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import brotlicffi  # type: ignore[import-untyped]
@@ -532,7 +534,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     folder = tmp_path_factory.mktemp("killed")
     path = put(folder, members(crawl()))
     archives = []
-    for step in (0, 2, 5, 8, 11, 14):
+    for step in (3, 7, 11, 15):
         root = folder / f"archive-{step}"
         subprocess.run([sys.executable, "-c", KILLED, str(root), str(path), str(step)], check=False, timeout=120)
         archives.append(root)
@@ -559,3 +561,62 @@ def test_a_full_disk_leaves_nothing_half_done(tmp_path: Path, root: Path) -> Non
     assert "Traceback" not in done.stderr
     assert list((root / "collections" / IMPORTED / "archive").iterdir()) == []
     assert Imports(root).layout.closed_warcs() == []
+
+
+# ---------------------------------------------------------------------- the verb
+
+
+def scraper(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scraper", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_verb_tells_what_became_of_each_file_and_ends_with_the_worst(tmp_path: Path, root: Path) -> None:
+    good, bad = put(tmp_path, members(crawl()), "good.warc.gz"), put(tmp_path, torn()[1], "bad.warc.gz")
+    done = scraper("import", good, bad, tmp_path / "none", "--archive", root, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["captures"], line["exit_code"]) for line in lines] == [(1, 0), (0, 5), (0, 2)]
+    assert done.returncode == 5
+    again = scraper("import", good, "--archive", root)
+    (name,) = lines[0]["warcs"]
+    assert (again.returncode, again.stdout) == (0, f"{good}: imported before, in {name}\n")
+    assert scraper("check", "--archive", root).returncode == 0
+    shown = scraper("show", NEWS, "--archive", root)
+    assert WORDS in shown.stdout
+
+
+class Site(BaseHTTPRequestHandler):
+    """Two pages, one of them moved; says nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(302 if self.path == "/old" else 200)
+        if self.path == "/old":
+            self.send_header("Location", "/news")
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        if self.path != "/old":
+            self.wfile.write(page())
+
+    def log_message(self, *_: object) -> None:
+        """Be silent."""
+
+
+@pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
+@pytest.mark.parametrize("option", ["--warc-compression", "--no-warc-compression"])
+def test_what_wget_writes_is_taken_whole(tmp_path: Path, root: Path, option: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        command = ["wget", "-q", "--no-proxy", "--no-config", option, "--warc-file=w", "-O", os.devnull, f"{url}/old"]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+        server.shutdown()
+    (warc,) = tmp_path.glob("w.warc*")
+    (done,) = take(root, warc)
+    assert (done.error, done.left_out) == ("", ())
+    assert sorted(rows(root)) == [(f"{url}/news", f"{url}/news", "captured"), (f"{url}/old", f"{url}/news", "captured")]
+    assert WORDS in text_of(root, f"{url}/old")
+    assert problems(root) == []
+    with StateReader.open_for_reading(root) as state:
+        told = state.imported(done.sha256)
+    assert told is not None
+    assert told["tool"].startswith("Wget/")

@@ -21,9 +21,9 @@ from scraper.archiver.records import WARC_FIELDS, Record, digest_agrees
 
 GZIP_MAGIC = b"\x1f\x8b"
 _WINDOW = 16 + zlib.MAX_WBITS
-_READ_BYTES = 1 << 20
+_READ_BYTES = 256 * 1024
 # zlib copies what lies behind the end of a member: with larger pieces that costs more than the unpacking.
-_PIECE_BYTES = 16 * 1024
+_PIECE_BYTES = 32 * 1024
 _UNPACKED_BYTES = 256 * 1024
 _MOST_HEADER_BYTES = 1 << 20
 _MOST_HEAD_BYTES = 256 * 1024  # of an HTTP head; beyond it, there is none

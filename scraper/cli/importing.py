@@ -41,9 +41,8 @@ def _tell(common: Common, done: Imported) -> None:
     if done.error:
         common.console.error(done.error)
         return
-    if done.known:
-        common.console.info(f"{done.file}: imported before, as {', '.join(done.warcs)}")
-        return
-    common.console.info(f"{done.file}: {done.captures} captures of pages, in {', '.join(done.warcs)}")
+    if not common.as_json:
+        what = "imported before" if done.known else f"{done.captures} captures of pages"
+        common.console.result(f"{done.file}: {what}, in {', '.join(done.warcs)}")
     for sentence in done.left_out:
         common.console.error(f"{done.file}: left out: {sentence}")

@@ -40,11 +40,6 @@ def import_files(
 
     A file that cannot be taken does not keep the others out. Raises `ArchiveUnwritable`.
     """
-    if settings.collection == archiver.IMPORTED:
-        raise UsageError(
-            f"the collection {archiver.IMPORTED} is for other tools' files; name your own otherwise:"
-            " --set collection=main"
-        )
     with opened(root, settings, listener) as session:
         for name in files:
             if stop.requested():

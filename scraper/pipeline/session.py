@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scraper import __version__, archiver, urls
-from scraper.errors import ScraperError
+from scraper.errors import ScraperError, UsageError
 from scraper.fetcher import user_agent
 from scraper.model import Outcome, State, Target
 from scraper.pipeline.adopting import adopt_unknown
@@ -52,6 +52,11 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
 
     When the body raises, what was appended stays: it is sealed if the disk allows, else the next start does it.
     """
+    if settings.collection == archiver.IMPORTED:
+        raise UsageError(
+            f"the collection {archiver.IMPORTED} is for other tools' files; name your own otherwise:"
+            " --set collection=main"
+        )
     with archiver.Lock(root):
         ended_well = not (root / f"{FILE_NAME}-wal").exists()
         state = StateFile.open(root)
