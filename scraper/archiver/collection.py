@@ -192,8 +192,8 @@ class Collection:
         """The record at a location; raises `IntegrityError` when there is no whole one."""
         return self._record(location)[0]
 
-    def load(self, location: Location) -> Exchange:
-        """Read a response back; a revisit comes with the body it refers to.
+    def load(self, location: Location, *, with_request: bool = True) -> Exchange:
+        """Read a response back; a revisit comes with the body it refers to. Its request costs a second reading.
 
         The seconds of an exchange are not in its records and come as 0. `received` is byte for byte what came, for a
         revisit without a head of its own what came for the original. Raises `IntegrityError`.
@@ -206,7 +206,8 @@ class Collection:
         if record.type not in ("response", "revisit"):
             raise IntegrityError(f"{location.warc}: the record at offset {location.offset} is no response")
         received = record.block if record.type == "response" else self._resolved(record, location)
-        return exchange_of(record, received, self._request_after(record, location.warc, after))
+        request = self._request_after(record, location.warc, after) if with_request else b""
+        return exchange_of(record, received, request)
 
     def _record(self, location: Location) -> tuple[Record, int]:
         with self.layout.open_warc(location.warc) as file:

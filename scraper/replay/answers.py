@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -30,6 +31,9 @@ _PICTURE = (
     '<text x="160" y="86" font-size="17">not archived</text><text x="160" y="112" font-size="13">{host}</text></g>'
     "</svg>"
 )
+
+
+_PLAIN = re.compile(r"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def placeholder(modifier: str, href: str, headers: Headers) -> Answer | None:
 
 def latin(value: str) -> bytes:
     """A header's value as bytes: what is not latin-1 is %-encoded, what would end the line is gone."""
+    if _PLAIN.fullmatch(value):
+        return value.encode("ascii").strip()
     return b"".join(
         bytes([ord(mark)]) if " " <= mark <= "~" or "\xa0" <= mark <= "\xff" else _percent(mark) for mark in value
     ).strip()

@@ -50,7 +50,7 @@ def answer(holdings: Holdings, collection: str, query_string: str) -> Answer:
     # The first lines are read before anything is sent: a damaged index is then still a page that says so.
     lines = _joined(written(query, entries))
     first = next(lines, b"")
-    kind = JSON_TYPE if query.as_json else b"text/plain; charset=utf-8" if query.fields else CDXJ_TYPE
+    kind = JSON_TYPE if query.as_json else CDXJ_TYPE
     return Answer(200, [*policy.own(), (b"content-type", kind)], _after(first, lines))
 
 
@@ -184,9 +184,8 @@ def _json_writer(query: Query) -> Callable[[Fields], str]:
 
 def _text_writer(query: Query) -> Callable[[Fields], str]:
     def write(fields: Fields) -> str:
-        if query.fields:
-            return " ".join(fields.get(name, "-") for name in query.fields) + "\n"
-        rest = {name: value for name, value in fields.items() if name not in ("urlkey", "timestamp")}
+        names = [name for name in query.fields or fields if name not in ("urlkey", "timestamp")]
+        rest = {name: fields[name] for name in names if name in fields}
         return f"{fields['urlkey']} {fields['timestamp']} {json.dumps(rest)}\n"
 
     return write

@@ -82,6 +82,10 @@ class Holdings:
         """The exchange behind a capture, revisits resolved. Raises `IntegrityError`."""
         return self.collection(name).load(entry.location)
 
+    def response(self, name: str, entry: IndexEntry) -> Exchange:
+        """The same without its request."""
+        return self.collection(name).load(entry.location, with_request=False)
+
     @contextmanager
     def state(self) -> Iterator[StateReader | None]:
         """The state as one snapshot; None where there is none that can be read: an archive may be WARCs alone."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from datetime import UTC, date, datetime
 from urllib.parse import quote
 
 from scraper.archiver import IndexEntry
@@ -12,12 +11,16 @@ from scraper.replay.address import Address
 from scraper.replay.answers import latin
 from scraper.replay.policy import Headers
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LINK_FORMAT = "application/link-format"
 
 
 def http_date(timestamp: str) -> str:
     """The form of Memento-Datetime (RFC 7089, 2.1.1.1): an HTTP date, always GMT."""
-    return format_datetime(datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC), usegmt=True)
+    year, month, day = int(timestamp[:4]), int(timestamp[4:6]), int(timestamp[6:8])
+    clock = f"{timestamp[8:10]}:{timestamp[10:12]}:{timestamp[12:14]}"
+    return f"{_DAYS[date(year, month, day).weekday()]}, {day:02} {_MONTHS[month - 1]} {year:04} {clock} GMT"
 
 
 def read_http_date(value: str) -> datetime | None:

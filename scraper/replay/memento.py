@@ -126,7 +126,7 @@ class Mementos:
     def show(self, found: Found) -> Answer:
         """The answer to a request for a capture. Raises `IntegrityError` when it cannot be read."""
         shown, asked = found.shown, found.asked
-        exchange = self._holdings.load(shown.collection, found.entry)
+        exchange = self._holdings.response(shown.collection, found.entry)
         if exchange.status < 200:
             return answers.trouble(
                 502,

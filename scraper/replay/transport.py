@@ -51,7 +51,7 @@ class ArchiveTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise httpx.UnsupportedProtocol(f"{request.method}: an archive answers only GET and HEAD", request=request)
         try:
             name, entry = self._found(request)
-            exchange = self._holdings.load(name, entry)
+            exchange = self._holdings.response(name, entry)
         except IntegrityError as error:
             raise httpx.ReadError(str(error), request=request) from error
         if exchange.status < 200:
