@@ -31,7 +31,11 @@ from scraper.state import StateReader
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 PARAGRAPH = "This paragraph is long enough to be taken for the body of an article by any extractor, surely. " * 3
-PAGE = "<html><head><title>{0}</title></head><body><article><h1>{0}</h1>" + f"<p>{PARAGRAPH}</p>" * 3 + "</article>"
+PAGE = (
+    '<html><head><title>{0}</title><link rel=icon href="data:,"></head><body><article><h1>{0}</h1>'
+    + f"<p>{PARAGRAPH}</p>" * 3
+    + "</article>"
+)
 CAREFUL = "Nobody shall read this sentence of a private document."
 
 
@@ -40,7 +44,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """An archive of two runs: a page with its picture, redirects, one payload at two addresses, what is gone."""
     site = Site()
     site.open(tmp_path_factory.mktemp("site"))
-    cli = Cli(tmp_path_factory.mktemp("wacz"), site)
+    cli = Cli(tmp_path_factory.mktemp("wacz"), site, capture={"requisites": "page"})
     picture = '<img src="/picture.png"></body>'
     site.reply("/page", headers=HTML, body=(PAGE.format("A harbour") + picture).encode())
     site.reply("/picture.png", headers={"Content-Type": "image/png"}, body=b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
@@ -268,6 +272,14 @@ def test_a_url_comes_with_its_redirects_and_its_requests(filled: Cli) -> None:
         ("metadata", "/old"),
     ]
     assert [page["url"] for page in pages(package)[1:]] == [filled.site.url("/new", host="a.test")]
+
+
+def test_a_page_comes_with_what_it_needs_to_be_seen(filled: Cli) -> None:
+    package = exported(filled, filled.site.url("/page"))
+    assert {"/page", "/picture.png"} <= set(paths(package))
+    assert [page["url"] for page in pages(package)[1:]] == [filled.site.url("/page")]
+    alone = filled.lines("export", "--format", "jsonl", filled.site.url("/page"))
+    assert [row["url"] for row in alone] == [filled.site.url("/page")]
 
 
 def test_a_url_to_which_redirects_led_is_found_too(filled: Cli) -> None:
