@@ -117,17 +117,30 @@ class Search:
     def _matching(self, asked: Query) -> Iterator[tuple[int, str, bool]]:
         """The texts that match, each with its URL and whether its title alone does: those first, the newest first."""
         everywhere = asked.expression()
-        for number, url in self._rows("titles", asked.expression(with_unwanted=False)):
+        for number, url in self._rows("titles", asked.expression(with_unwanted=False), self._title_floor(asked)):
             if not asked.unwanted or self._holds(number, everywhere):
                 yield number, url, True
         for number, url in self._rows("bodies", everywhere):
             yield number, url, False
 
-    def _rows(self, table: str, expression: str) -> Iterator[tuple[int, str]]:
+    def _title_floor(self, asked: Query) -> int:
+        """From which text on titles come first: when all words are common in titles, only among the newest."""
+        floors = []
+        for term in asked.wanted:
+            row = self._db.execute(
+                f"SELECT rowid FROM titles WHERE titles MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {_WINDOW_TEXTS}",
+                (term.expression(),),
+            ).fetchone()
+            if row is None:
+                return 0
+            floors.append(row[0])
+        return min(floors)
+
+    def _rows(self, table: str, expression: str, floor: int = 0) -> Iterator[tuple[int, str]]:
         return self._db.execute(
             f"SELECT f.rowid, t.url FROM {table} f CROSS JOIN texts t ON t.id = f.rowid "
-            f"WHERE f.{table} MATCH ? ORDER BY f.rowid DESC LIMIT {_WINDOW_TEXTS}",
-            (expression,),
+            f"WHERE f.{table} MATCH ? AND f.rowid >= ? ORDER BY f.rowid DESC LIMIT {_WINDOW_TEXTS}",
+            (expression, floor),
         )
 
     def _holds(self, number: int, expression: str) -> bool:
