@@ -6,7 +6,7 @@ import random
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from replaying import Server, served
 from selectolax.lexbor import LexborHTMLParser
 
 from scraper.replay.holdings import Holdings
-from scraper.replay.ui import bar, difference, plot
+from scraper.replay.ui import bar, difference, plot, queries
 from scraper.replay.ui.difference import Mark
+from scraper.state import StateReader
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +216,24 @@ def test_no_changes_are_said_in_words(server: Server, timestamp: str, sentence: 
     assert sentence in text(tree(server, f"/-/capture/demo/{timestamp}/changes/{made.HARBOUR}"), ".view")
 
 
+def test_a_capture_whose_file_is_gone_is_a_page_that_says_so(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    for path in copy.glob("collections/demo/archive/*"):
+        path.unlink()
+    with served(copy) as server:
+        page = tree(server, f"/-/capture/demo/{made.HISTORY[1]}/raw/{made.HARBOUR}", 500)
+        assert "this WARC is missing; put it back" in text(page, "main")
+        assert "mayor's sister" in text(tree(server, f"/-/capture/demo/{made.HISTORY[1]}/text/{made.HARBOUR}"), "main")
+
+
+def test_half_a_character_in_a_text_does_not_stop_the_page(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    path = next(copy.glob(f"collections/demo/text/news.example.org/2025/{made.HISTORY[1]}*.json"))
+    path.write_text(path.read_text(encoding="utf-8").replace("Three cranes stay", "Three \\ud800 stay"))
+    with served(copy) as server:
+        assert text(tree(server, f"/-/capture/demo/{made.HISTORY[1]}/text/{made.HARBOUR}"), "h1") == "Three ? stay"
+
+
 @pytest.mark.parametrize("tab", ["text", "fields", "headers", "raw", "changes"])
 def test_hostile_words_stay_words(server: Server, tab: str) -> None:
     reply = server.ask(f"/-/capture/demo/20260304100000/{tab}/{made.HOSTILE}")
@@ -268,6 +287,30 @@ def test_the_bar_names_time_and_document_and_leads_on(archive: Path) -> None:
     assert all(node.attributes.get("target") == "_top" for node in found.css("a"))
     moscow = holdings.captures("demo", made.MOSCOW)[-1]
     assert "000_b5dde23a3ed5c483.txt:37" in bar(holdings, "demo", moscow, made.MOSCOW)
+
+
+def test_no_question_about_a_page_or_a_document_reads_a_whole_table(archive: Path) -> None:
+    plans: list[str] = []
+    with StateReader.open_for_reading(archive) as state:
+        ask = state.query
+
+        def explained(sql: str, values: Sequence[object] = ()) -> Iterator[sqlite3.Row]:
+            plans.extend(row["detail"] for row in ask(f"EXPLAIN QUERY PLAN {sql}", values))
+            return ask(sql, values)
+
+        state.query = explained  # type: ignore[method-assign]
+        queries.citing(state, made.MOSCOW, 3)
+        queries.tries_without_capture(state, "demo", made.HARBOUR, 50)
+        queries.leads_to(state, "demo", made.HARBOUR)
+        queries.requisites(state, "demo", made.MOSCOW, "2026-01-01T00:00:00", 10)
+        queries.capture_counts(state, [1, 2], 10)
+        queries.document(state, "0" * 64)
+        queries.citations(state, 1, 10)
+        queries.newest(state, 8)
+    scans = [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith("SCAN (")]
+    # The newest captures are the end of an index, read until there are enough.
+    assert set(scans) <= {"SCAN visits USING INDEX visits_by_time"}
+    assert any("visits_by_final_href" in plan for plan in plans)
 
 
 # ---------------------------------------------------------------- pure pieces

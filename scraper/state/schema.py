@@ -114,7 +114,7 @@ MIGRATIONS = (
     CREATE INDEX visits_of_visit ON visits (of_visit) WHERE of_visit IS NOT NULL;
     CREATE INDEX visits_by_href ON visits (href);
     CREATE INDEX visits_by_final_href ON visits (final_href);
-    CREATE INDEX visits_by_time ON visits (captured_at);
+    CREATE INDEX visits_by_time ON visits (captured_at, purpose, state);
     CREATE TABLE uses (                   -- requisites which an earlier page of the same run had brought already
         page INTEGER NOT NULL REFERENCES visits,
         requisite INTEGER NOT NULL REFERENCES visits,

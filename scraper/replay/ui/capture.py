@@ -81,7 +81,13 @@ class CapturePages:
         if (entry.timestamp, entry.url) != (timestamp, url):
             return RedirectResponse(links.tab(name, entry.timestamp, tab, entry.url), 302)
         where = captures.around(name, entries, entry)
-        values = {"where": where, "tab": tab, "tabs": tabs_of(self._holdings), **self._cited(url), **view(where, entries)}
+        values = {
+            "where": where,
+            "tab": tab,
+            "tabs": tabs_of(self._holdings),
+            **self._cited(url),
+            **view(where, entries),
+        }
         return HTMLResponse(render(f"{tab}.html", values))
 
     def _cited(self, url: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ _KEPT = "%/:?&=+,;@!$'()*~[]|^`{}\\-._"
 
 def archived(url: str) -> str:
     """An archived URL as the end of an address of ours."""
-    return quote(url, safe=_KEPT)
+    return quote(url, safe=_KEPT, errors="replace")
 
 
 def stamp(moment: datetime | str) -> str:
@@ -45,4 +45,4 @@ def document(digest: str) -> str:
 
 def search(words: str, number: int) -> str:
     """One page of search results; pages count from 1."""
-    return f"/-/search?q={quote(words, safe='')}&page={number}"
+    return f"/-/search?q={quote(words, safe='', errors='replace')}&page={number}"

@@ -40,8 +40,9 @@ def environment() -> Environment:
 
 
 def render(name: str, values: Mapping[str, Any]) -> str:
-    """A template's HTML."""
-    return environment().get_template(name).render(values)
+    """A template's HTML; half characters, which JSON can hold and no page can, become question marks."""
+    html = environment().get_template(name).render(values)
+    return html.encode("utf-8", "replace").decode("utf-8")
 
 
 def problem(title: str, sentences: tuple[str, ...], onward: tuple[tuple[str, str], ...] = ()) -> str:
