@@ -98,7 +98,7 @@ _MARKUP_SPACE = " \t\n\r\f"
 
 
 def attribute_kind(tag: str, name: str) -> Kind | None:
-    """What an attribute of an element names, both in lower case; None where it names nothing (of `link` see `link_kind`)."""
+    """What an attribute of an element names, both in lower case; None where it names nothing; for `link` see below."""
     return ATTRIBUTES.get((tag, name)) or ATTRIBUTES.get(("", name))
 
 

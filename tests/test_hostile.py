@@ -132,7 +132,7 @@ BEYOND = """() => { const bad = []; const look = root => { for (const e of root.
   if (['SCRIPT', 'OBJECT', 'EMBED', 'BASE', 'NOSCRIPT'].includes(e.tagName.toUpperCase())) bad.push(e.tagName);
   for (const a of e.attributes) if (/^on/i.test(a.name)) bad.push(a.name);
   for (const n of ['href', 'src', 'action', 'formaction', 'data', 'poster', 'background', 'xlink:href', 'cite', 'ping']) {
-    const v = e.getAttribute(n); if (v === null || v.startsWith('data:image/')) continue;
+    const v = e.getAttribute(n); if (v === null || /^data:(image|text.css;charset=utf-8;base64,)/.test(v)) continue;
     let to; try { to = new URL(v, location.href).origin } catch { continue }
     if (to !== location.origin) bad.push(e.tagName + ' ' + n + ' ' + v); }
   if (e.content && e.content.querySelectorAll) look(e.content); if (e.shadowRoot) look(e.shadowRoot);
