@@ -155,6 +155,7 @@ def _term(text: str, is_prefix: bool) -> Term | None:
 _SNIPPET_CHARACTERS = 240
 _BEFORE_CHARACTERS = 60
 _MOST_FRAGMENTS = 2
+_PARTED_CHARACTERS = 4000
 _GAP = " … "
 
 
@@ -186,26 +187,32 @@ def snippet(text: str, asked: Query) -> Parts:
 
 
 def _first_place(text: str, term: Term) -> int | None:
-    """Where a term first stands, as a phrase."""
+    """Where a term stands, as a phrase: the first place, or one that is quickly found."""
+    start = _plain_place(text, term)
+    if start is None and text.isascii():
+        return None
+    # Other forms of the words (with accents, say) are looked for in the beginning only: parting a text takes time.
+    part = text if start is not None else text[:_PARTED_CHARACTERS]
     pending: list[Word] = []
     size = len(term.forms)
-    for word in words(text, _safe_start(text, term)):
+    for word in words(part, start or 0):
         pending = [*pending[-size + 1 :], word] if size > 1 else [word]
         if len(pending) == size and _agrees(pending, term):
             return pending[0].start
     return None
 
 
-def _safe_start(text: str, term: Term) -> int:
-    """An offset before which the term cannot stand, found without parting the text; 0 when that is not known."""
-    if not text.isascii() and not term.forms[0].isascii():
-        return 0
+def _plain_place(text: str, term: Term) -> int | None:
+    """Where the very words of a term stand; None when that is not known."""
     lowered = text.lower()
-    # A letter with an accent may stand for a plain one: only of ASCII texts the first place is sure.
-    at = lowered.find(term.forms[0]) if text.isascii() else -1
-    while at > 0 and text[at - 1].isalnum():
-        at -= 1
-    return max(at, 0)
+    if len(lowered) != len(text):
+        return None
+    if any(_HAS_UNSPACED.search(form) for form in term.forms):
+        at = lowered.find(term.forms[0])
+        return at if at >= 0 else None
+    phrase = r"\W+".join(map(re.escape, term.forms))
+    found = re.search(rf"(?<!\w){phrase}" + ("" if term.is_prefix else r"(?!\w)"), lowered)
+    return found.start() if found else None
 
 
 def _agrees(found: list[Word], term: Term) -> bool:
