@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
@@ -16,15 +15,11 @@ from pathlib import Path
 from typing import Protocol
 
 from scraper import message
+from scraper.archiver.foreign_source import GZIP_MAGIC, Source
 from scraper.archiver.members import MAX_MEMBER_BYTES, Damaged, next_start
 from scraper.archiver.records import WARC_FIELDS, Record, digest_agrees
 
-GZIP_MAGIC = b"\x1f\x8b"
-_WINDOW = 16 + zlib.MAX_WBITS
 _READ_BYTES = 256 * 1024
-# zlib copies what lies behind the end of a member: with larger pieces that costs more than the unpacking.
-_PIECE_BYTES = 32 * 1024
-_UNPACKED_BYTES = 256 * 1024
 _MOST_HEADER_BYTES = 1 << 20
 _MOST_HEAD_BYTES = 256 * 1024  # of an HTTP head; beyond it, there is none
 _MOST_FIELDS_BYTES = 64 * 1024  # of a metadata record that is looked into
@@ -32,8 +27,6 @@ _MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by
 _VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _DIGESTED = ("response", "resource", "revisit", "metadata")
-_BLANK = b"\r\n"
-_BEGINNING = b"WARC/"
 _HTTP_TYPES = ("application/http", "message/http")
 
 
@@ -109,7 +102,7 @@ def scan(path: Path, start: int = 0, depth: Depth = INDEX) -> Iterator[Found]:
     Digests that do not agree are in `faults`, when `depth` says so.
     """
     with FileIO(path) as file:
-        source = _Source(file, start)
+        source = Source(file, start)
         while source.begins():
             yield _read(source, depth)
 
@@ -129,7 +122,7 @@ def scan_on(path: Path, damages: list[Damaged], depth: Depth = INDEX) -> Iterato
 
 def read_at(file: FileIO, offset: int) -> Found:
     """The whole record at an offset; raises `Damaged`."""
-    source = _Source(file, offset)
+    source = Source(file, offset)
     if not source.begins():
         raise Damaged(offset, "the file ends before it")
     return _read(source, WHOLE)
@@ -148,121 +141,10 @@ def _next_plain_start(path: Path, offset: int) -> int | None:
     return None
 
 
-# -------------------------------------------------------------------- sources
-
-
-class _Source:
-    """A file's unpacked bytes in turn, plain or of gzip members. `buffer[at:]` is what was read and not used.
-
-    `offset` is where the record at hand begins in the file, or the member in which it lies with others.
-    """
-
-    def __init__(self, file: FileIO, start: int) -> None:
-        file.seek(start)
-        self._file = file
-        self._raw = memoryview(file.read(_READ_BYTES) or b"")
-        self._raw_at, self._raw_start = 0, start  # what was used of it, and its place in the file
-        self._stream: zlib._Decompress | None = None
-        self.is_packed = bytes(self._raw[:2]) == GZIP_MAGIC
-        self.buffer = b""
-        self.at = 0
-        self.offset = start
-        self.is_shared = False
-
-    def begins(self) -> bool:
-        """Go to the start of the next record, over empty lines; False at the end of the file."""
-        self.is_shared = self.is_packed and self._stream is not None
-        while not self._skip_blank():
-            if not self.is_packed or not self._open_member():
-                return False
-            self.is_shared = False
-        if not self.is_packed:
-            self.offset = self.place
-        return True
-
-    def ends(self) -> None:
-        """After a block: go over the empty lines that end a record where they belong to its member.
-
-        Raises `Damaged` where what follows is neither that, nor a record, nor the end.
-        """
-        if self.is_packed:
-            self.is_shared = self._skip_blank() or self.is_shared
-            if not self.is_shared:
-                return
-        while len(self.buffer) - self.at < len(_BEGINNING) and self.fill():
-            pass
-        following = self.buffer[self.at : self.at + len(_BEGINNING)]
-        if following and following[0] not in _BLANK and following != _BEGINNING:
-            raise Damaged(self.offset, "the record does not end where its Content-Length says")
-
-    @property
-    def place(self) -> int:
-        """The offset of what comes next: of a gzip file, of the next member."""
-        used = self._raw_start + self._raw_at
-        return used if self.is_packed else used - (len(self.buffer) - self.at)
-
-    def fill(self) -> bool:
-        """Put more behind the buffer; False at the end of the member, or of the plain file."""
-        piece = self._unpacked() if self.is_packed else self._plain()
-        if not piece:
-            return False
-        self.buffer = self.buffer[self.at :] + piece if self.at < len(self.buffer) else piece
-        self.at = 0
-        return True
-
-    def _plain(self) -> bytes:
-        if self._raw_at == len(self._raw) and not self._read_on():
-            return b""
-        piece = bytes(self._raw[self._raw_at :])
-        self._raw_at = len(self._raw)
-        return piece
-
-    def _open_member(self) -> bool:
-        if self._raw_at == len(self._raw) and not self._read_on():
-            return False
-        self.offset = self.place
-        self._stream = zlib.decompressobj(_WINDOW)
-        return True
-
-    def _unpacked(self) -> bytes:
-        stream = self._stream
-        while stream is not None and not stream.eof:
-            if self._raw_at == len(self._raw):
-                self._read_on()
-            piece = self._raw[self._raw_at : self._raw_at + _PIECE_BYTES]
-            try:
-                data = stream.decompress(piece, _UNPACKED_BYTES)
-            except zlib.error as error:
-                raise Damaged(self.offset, f"not a right gzip member ({error})") from error
-            self._raw_at += len(piece) - len(stream.unconsumed_tail) - len(stream.unused_data)
-            if data:
-                return data
-            if not piece and not stream.eof:
-                raise Damaged(self.offset, "the file ends in the middle of a gzip member")
-        self._stream = None
-        return b""
-
-    def _read_on(self) -> bool:
-        self._raw_start += len(self._raw)
-        self._raw, self._raw_at = memoryview(self._file.read(_READ_BYTES) or b""), 0
-        return len(self._raw) > 0
-
-    def _skip_blank(self) -> bool:
-        """Go over line ends; whether anything follows in the member, or in the plain file."""
-        while True:
-            rest = self.buffer[self.at : self.at + 64]
-            self.at += len(rest) - len(rest.lstrip(_BLANK))
-            if self.at < len(self.buffer):
-                if self.buffer[self.at] not in _BLANK:
-                    return True
-            elif not self.fill():
-                return False
-
-
 # -------------------------------------------------------------------- records
 
 
-def _read(source: _Source, depth: Depth) -> Found:
+def _read(source: Source, depth: Depth) -> Found:
     offset, was_shared = source.offset, source.is_shared
     headers = _header(source)
     first = {name.lower(): value for name, value in reversed(headers)}
@@ -283,7 +165,7 @@ def _read(source: _Source, depth: Depth) -> Found:
     return Found(whole, offset, size, source.place, block.payload_sha1(), block.faults(), is_shared)
 
 
-def _header(source: _Source) -> tuple[tuple[str, str], ...]:
+def _header(source: Source) -> tuple[tuple[str, str], ...]:
     while (end := _HEADER_END.search(source.buffer, source.at)) is None:
         if len(source.buffer) - source.at > _MOST_HEADER_BYTES or not source.fill():
             raise Damaged(source.offset, _no_record(source))
@@ -304,7 +186,7 @@ def _require_named(record: Record, offset: int) -> None:
         raise Damaged(offset, "the record has no readable WARC-Date") from error
 
 
-def _no_record(source: _Source) -> str:
+def _no_record(source: Source) -> str:
     begun = source.buffer[source.at : source.at + 32]
     if begun.startswith(b"filedesc:"):
         return "an ARC file, the form before WARC; turn it into one with `warcio recompress`"
@@ -328,7 +210,7 @@ def _fields(data: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(fields)
 
 
-def _feed(source: _Source, length: int, block: _Block) -> None:
+def _feed(source: Source, length: int, block: _Block) -> None:
     missing = length
     while missing:
         if source.at == len(source.buffer) and not source.fill():
