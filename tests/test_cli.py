@@ -15,6 +15,8 @@ import pytest
 from cli import ENVIRONMENT, Cli
 from test_run import HTML, PAGE, page
 
+from scraper import __version__
+
 EVIL = "Evil \x1b]0;owned\x07\u202e title"
 
 
@@ -238,7 +240,7 @@ def test_the_contact_of_the_environment_stands_in_the_user_agent(cli: Cli) -> No
     command = cli.command("fetch", url)
     environ = {**ENVIRONMENT, "SCRAPER_CONTACT": "keeper@example.org"}
     subprocess.run(command, env=environ, cwd=cli.folder, timeout=60, check=True, capture_output=True)
-    assert cli.site.seen("/a")[0].header("User-Agent") == "scraper/0.1.0 (+keeper@example.org)"
+    assert cli.site.seen("/a")[0].header("User-Agent") == f"scraper/{__version__} (+keeper@example.org)"
 
 
 def test_a_terminal_sees_progress_and_readable_lines(cli: Cli) -> None:

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from factories import make_capture, make_collection, make_exchange
 
 from scraper import errors
 
@@ -72,8 +73,7 @@ def test_the_first_screen_holds_the_two_commands_and_the_build_server_finds_them
 def test_the_extras_of_the_commands_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = set(re.findall(r"'\.\[([a-z]+)\]'", README))
-    assert named == {"demo", "test"}
-    assert named <= set(project["optional-dependencies"])
+    assert named == {"demo", "test"} | set(project["optional-dependencies"])
 
 
 def test_the_build_server_script_can_be_started() -> None:
@@ -98,5 +98,21 @@ def is_room(path: Path) -> bool:
 
 def test_the_library_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = "<title>Ice</title><article><h1>Ice</h1><p>The ice is nine inches thick, say the anglers.</p></article>"
-    exec(compile(fenced("python")[0], "README.md", "exec"), {"html": page})
+    exec(compile(example("scraper.extract("), "README.md", "exec"), {"html": page})
     assert "Ice" in capsys.readouterr().out
+
+
+def test_the_transport_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collection = make_collection(tmp_path / "archive")
+    collection.append(make_capture(make_exchange("https://example.org/news", b"<p>The ice is thick.</p>")))
+    collection.close()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example("scraper.ArchiveTransport("), "README.md", "exec"), {})
+    assert "The ice is thick." in capsys.readouterr().out
+
+
+def example(holding: str) -> str:
+    (found,) = [block for block in fenced("python") if holding in block]
+    return found
