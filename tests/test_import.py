@@ -240,6 +240,16 @@ def test_what_is_cited_counts_whatever_its_type(tmp_path: Path, root: Path) -> N
     assert [(href, state) for href, _, state in rows(root)] == [(cited, "failed"), (cited, "captured")]
 
 
+def test_a_page_and_what_redirects_to_it_have_one_text(tmp_path: Path, root: Path) -> None:
+    moved = [record(http(b"", "Location: /news", status="HTTP/1.1 301 Moved"), f"{NEWS}/{n}") for n in range(3)]
+    take(root, put(tmp_path, members([*moved, *crawl()])))
+    with StateReader.open_for_reading(root) as state:
+        texts = [row["text_path"] for row in state.visits()]
+    assert len(texts) == 4
+    assert len(set(texts)) == 1
+    assert len(list((root / "collections" / IMPORTED / "text").rglob("*.json"))) == 1
+
+
 # ------------------------------------------------------------------- the ledger
 
 

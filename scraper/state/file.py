@@ -345,18 +345,23 @@ class StateFile(StateReader):
         )
 
     def text_jobs(self) -> list[TextJob]:
-        """Committed captures whose text is missing."""
+        """Committed captures whose text is missing; of those that led to one record (imports have such) the first."""
         rows = self._run(
-            "SELECT id, href, final_href, captured_at, collection, page_warc, page_offset, page_length FROM visits "
-            "WHERE text_path IS NULL AND page_offset IS NOT NULL ORDER BY id"
+            "SELECT min(id), href, final_href, captured_at, collection, page_warc, page_offset, page_length "
+            "FROM visits WHERE text_path IS NULL AND page_offset IS NOT NULL GROUP BY collection, page_warc, page_offset "
+            "ORDER BY min(id)"
         )
         return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in rows]
 
     def set_text(self, visit_id: int, text_path: str, title: str | None) -> bool:
-        """Note a visit's text; whether that is news."""
-        values = text_path, title, visit_id, text_path, title
-        sql = "UPDATE visits SET text_path = ?, title = ? WHERE id = ? AND (text_path IS NOT ? OR title IS NOT ?)"
-        return self._run(sql, values).rowcount > 0
+        """Note the text of a visit, and of what led to the same record; whether that is news."""
+        sql = (
+            "UPDATE visits SET text_path = :path, title = :title "
+            "WHERE final_href = (SELECT final_href FROM visits WHERE id = :id) AND (id = :id OR "
+            "(collection, page_warc, page_offset) = "
+            "(SELECT collection, page_warc, page_offset FROM visits WHERE id = :id)) AND (text_path IS NOT :path OR title IS NOT :title)"
+        )
+        return self._run(sql, {"path": text_path, "title": title, "id": visit_id}).rowcount > 0
 
     def forget_visits(self) -> None:
         """Before they are read again from the WARCs: every target is pending, documents and hosts stay."""
