@@ -348,18 +348,18 @@ class StateFile(StateReader):
         """Committed captures whose text is missing; of those that led to one record (imports have such) the first."""
         rows = self._run(
             "SELECT min(id), href, final_href, captured_at, collection, page_warc, page_offset, page_length "
-            "FROM visits WHERE text_path IS NULL AND page_offset IS NOT NULL GROUP BY collection, page_warc, page_offset "
-            "ORDER BY min(id)"
+            "FROM visits WHERE text_path IS NULL AND page_offset IS NOT NULL "
+            "GROUP BY collection, page_warc, page_offset ORDER BY min(id)"
         )
         return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in rows]
 
     def set_text(self, visit_id: int, text_path: str, title: str | None) -> bool:
         """Note the text of a visit, and of what led to the same record; whether that is news."""
+        page = "(collection, page_warc, page_offset)"
         sql = (
-            "UPDATE visits SET text_path = :path, title = :title "
-            "WHERE final_href = (SELECT final_href FROM visits WHERE id = :id) AND (id = :id OR "
-            "(collection, page_warc, page_offset) = "
-            "(SELECT collection, page_warc, page_offset FROM visits WHERE id = :id)) AND (text_path IS NOT :path OR title IS NOT :title)"
+            f"UPDATE visits SET text_path = :path, title = :title WHERE (text_path IS NOT :path OR title IS NOT :title)"
+            f" AND final_href = (SELECT final_href FROM visits WHERE id = :id)"
+            f" AND (id = :id OR {page} = (SELECT {page[1:-1]} FROM visits WHERE id = :id))"
         )
         return self._run(sql, {"path": text_path, "title": title, "id": visit_id}).rowcount > 0
 
