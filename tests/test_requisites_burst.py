@@ -219,13 +219,36 @@ def test_a_host_that_says_nothing_costs_no_more_than_the_budget_and_the_page_not
     assert kept.outcomes(Purpose.PAGE) == {site.url("/page"): "captured"}
 
 
-def test_a_host_that_cannot_be_reached_is_tried_once_in_a_run(site: Site) -> None:
+def test_a_host_that_cannot_be_reached_is_tried_once_in_a_run_and_told_of_once(site: Site) -> None:
     pages = [page(site, images(5, "http://closed.test"), f"/page{number}") for number in range(3)]
-    settings = site.settings(resolve=("closed.test:80=127.0.0.1:1",))
-    kept = visit(settings, *pages)
-    tried = [one for one in kept.all if "closed.test" in one.capture.target.host]
-    assert sum(one.capture.tries for one in tried) == 1
-    assert set(kept.outcomes().values()) == {"failed(refused)"}
+    for robots in ("ignore", "obey"):
+        kept = visit(site.settings(resolve=("closed.test:80=127.0.0.1:1",), robots=robots), *pages)
+        tried = [one.capture for one in kept.all if "closed.test" in one.capture.target.host]
+        assert sum(capture.tries for capture in tried) == 1
+        assert kept.outcomes() == {"http://closed.test/0.png": "failed(refused)"}
+
+
+def test_a_name_that_does_not_exist_is_looked_up_once_in_a_run(site: Site) -> None:
+    both = images(3, "https://nowhere.invalid") + images(3, "http://nowhere.invalid")
+    kept = visit(site.settings(robots="obey"), *(page(site, both, f"/page{number}") for number in range(3)))
+    tried = [one.capture for one in kept.all if one.capture.target.host == "nowhere.invalid"]
+    assert [capture.purpose for capture in tried] == [Purpose.ROBOTS, Purpose.REQUISITE]
+    assert {str(capture.outcome) for capture in tried} == {"failed(dns)"}
+
+
+def test_a_port_that_is_closed_says_nothing_of_the_hosts_other_port(site: Site) -> None:
+    site.reply("/0.png", host="half.test", body=b"x")
+    html = f"<img src=https://half.test/0.png><img src={site.url('/0.png', 'half.test')}>"
+    settings = site.settings(resolve=("half.test:443=127.0.0.1:1",))
+    kept = visit(settings, page(site, html))
+    assert kept.outcomes() == {"https://half.test/0.png": "failed(refused)", "http://half.test/0.png": "captured"}
+
+
+def test_a_connection_broken_off_at_one_picture_leaves_the_others_be(site: Site) -> None:
+    site.behave("/0.png", lambda connection, _: connection.reset())
+    site.reply("/1.png", body=b"x")
+    kept = visit(site.settings(), page(site, images(2)))
+    assert kept.outcomes() == {site.url("/0.png"): "failed(reset)", site.url("/1.png"): "captured"}
 
 
 def test_a_robots_txt_that_failed_for_a_picture_is_tried_again_for_a_page(site: Site) -> None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from scraper import urls
 from scraper.fetcher import politeness, requisites
-from scraper.fetcher.dial import Fault
 from scraper.fetcher.lanes import Lane
 from scraper.fetcher.queue import LeftOut, Opening, Stopped, Turn
 from scraper.fetcher.requisites import Need
 from scraper.fetcher.visit import Means, Over, Terms, Trip
 from scraper.fetcher.wire import Purse, Reply
-from scraper.model import Capture, Held, Purpose, State, Visit
+from scraper.model import Capture, Held, Purpose, State, Target, Visit
 from scraper.references import Kind
 from scraper.settings import MIB, CaptureSettings
 
@@ -26,6 +26,9 @@ _MOST_REMEMBERED = 20_000
 _SHARE_OF_SHEETS = 0.2
 _ACCEPT = {Kind.STYLE: "text/css,*/*;q=0.1", Kind.IMAGE: "image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
 _ASKS_FOR_LESS = frozenset({429, 503})
+_NO_SUCH_HOST = "dns"
+# What an origin, or the one that its robots.txt was asked of, is called dead for when no connection came about.
+_NEVER_REACHED = frozenset({_NO_SUCH_HOST, "refused", "timeout", "reset", "unreachable", "tls"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,23 @@ class Done:
 
 @dataclass(slots=True)
 class Known:
-    """What a run remembers of requisites: each is fetched once, and a host that cannot be reached is tried once."""
+    """What a run remembers of requisites: each is fetched once.
+
+    Of a host that cannot be reached only the one that found it out is; the rest are left out and leave no record.
+    """
 
     done: OrderedDict[str, Done] = field(default_factory=OrderedDict)
-    dead: OrderedDict[str, Fault] = field(default_factory=OrderedDict)
+    dead: OrderedDict[str, None] = field(default_factory=OrderedDict)  # hosts and origins
 
     def note(self, href: str, done: Done) -> None:
         self.done[href] = done
         _bound(self.done)
 
-    def bury(self, host: str, fault: Fault) -> None:
-        self.dead[host] = fault
+    def is_dead(self, target: Target) -> bool:
+        return target.host in self.dead or urls.origin(target) in self.dead
+
+    def bury(self, target: Target, reason: str) -> None:
+        self.dead[target.host if reason == _NO_SUCH_HOST else urls.origin(target)] = None
         _bound(self.dead)
 
 
@@ -148,7 +157,7 @@ class Burst:
 
     def _add(self, needs: Iterable[Need], most: int) -> None:
         for need in needs:
-            if need.target.href in self._seen or self._stopped:
+            if need.target.href in self._seen or self._stopped or self.crew.known.is_dead(need.target):
                 continue
             known = self.crew.known.done.get(need.target.href)
             if known is not None:
@@ -179,6 +188,7 @@ class Burst:
         )
         try:
             capture = await crew.travel(trip)
+            self._judge(capture)
             kept = await crew.hand_over(visit, capture, trip, self._page)
             names = _names(need, capture)
             crew.known.note(href, Done(kept, names))
@@ -191,6 +201,18 @@ class Burst:
         finally:
             trip.let_go()
             seat.leave()
+
+    def _judge(self, capture: Capture) -> None:
+        """Leave out what came to nothing at a host known to be dead; the first one there tells of it."""
+        crew, final, outcome = self.crew, capture.final, capture.outcome
+        never_reached = not capture.exchanges and outcome.state is State.FAILED and outcome.reason in _NEVER_REACHED
+        if not never_reached:
+            return
+        if crew.known.is_dead(final):
+            raise LeftOut
+        # A time-out at the end of the budget says more of the budget.
+        if outcome.reason != "timeout" or crew.means.loop_time() < self.ends_at:
+            crew.known.bury(final, outcome.reason)
 
 
 def _names(need: Need, capture: Capture) -> tuple[Need, ...]:
@@ -214,23 +236,21 @@ class _Seat:
             self.leave()
             lane.enter(self)
             self._lane = lane
-        self._judge(host)
+        self._judge()
         turn = await lane.turn(self._need.rank)
         try:
-            self._judge(host)
+            self._judge()
         except BaseException:
             if not turn.held:
                 lane.release(None)
             raise
         return turn
 
-    def _judge(self, host: str) -> None:
+    def _judge(self) -> None:
         """Is it still to be asked for? Things change while one waits."""
         crew = self._burst.crew
         if self._need.target.href in crew.known.done:
             raise _Shared
-        if (fault := crew.known.dead.get(host)) is not None:
-            raise Over(State.FAILED, fault.reason, fault.detail)
         if self._burst.purse.left_bytes <= 0 or crew.means.loop_time() >= self._burst.ends_at:
             raise LeftOut
 
@@ -240,11 +260,10 @@ class _Seat:
         self._lane.release(opening)
 
     def heed(self, host: str, reply: Reply) -> None:
-        """A host that asks for less is asked no more for this page; one that cannot be reached no more in this run."""
+        """A host that asks for less, or cannot be reached, is asked no more for this page."""
         fault, exchange = reply.fault, reply.exchange
         if exchange is None:
-            if fault is not None and fault.reason != "protocol":
-                self._burst.crew.known.bury(host, fault)
+            if fault is not None and fault.reason in _NEVER_REACHED:
                 self._burst.lane(host).close(Over(State.FAILED, fault.reason, fault.detail))
             return
         held = politeness.hold_until(exchange, datetime.now(UTC)) is not None

@@ -78,7 +78,7 @@ class Permissions:
         if ruling is not None:
             self._note(origin, ruling)
             return ruling
-        if (verdict := self._given_up.get(origin)) is not None:
+        if (verdict := self._verdict(target)) is not None:
             return verdict
         pending = self._on_the_way.get(origin)
         if pending is None:
@@ -86,7 +86,7 @@ class Permissions:
             self._spawn(self._ask_once(target, terms, queue, pending))
         try:
             async with asyncio.timeout_at(terms.ends_at):
-                ruling = await asyncio.shield(pending) or self._given_up.get(origin)
+                ruling = await asyncio.shield(pending) or self._verdict(target)
         except TimeoutError:
             ruling = None
         if ruling is None:
@@ -99,7 +99,7 @@ class Permissions:
         origin, host = urls.origin(target), urls.host_key(target)
         queue.pause(host)
         try:
-            in_time = Terms(terms.ends_at, _InTime(queue, terms.ends_at))
+            in_time = Terms(terms.ends_at, _InTime(queue, terms.ends_at, lambda: self._verdict(target) is not None))
             await self._fetch(urls.target("/robots.txt", target.href), None, in_time)
         except (LeftOut, Stopped):
             pass
@@ -108,6 +108,10 @@ class Permissions:
             if not pending.done():
                 pending.set_result(self._rulings.get(origin))
             queue.resume(host)
+
+    def _verdict(self, target: Target) -> Verdict | None:
+        """What came of the one try; a name that does not exist has no other origins either."""
+        return self._given_up.get(urls.origin(target)) or self._given_up.get(target.host)
 
     def _remembered(self, target: Target) -> Ruling | None:
         memory = self._memories.of(urls.host_key(target))
@@ -149,7 +153,8 @@ class Permissions:
         memory = self._memories.of(host)
         ruling = self._ruling(capture)
         if lightly and isinstance(ruling, Verdict):
-            self._given_up[urls.origin(capture.target)] = ruling
+            of_host = not capture.exchanges and capture.outcome.reason == "dns"
+            self._given_up[capture.target.host if of_host else urls.origin(capture.target)] = ruling
             while len(self._given_up) > _MOST_GIVEN_UP:
                 self._given_up.popitem(last=False)
             return None
@@ -177,18 +182,23 @@ class Permissions:
 
 
 class _InTime:
-    """The queue's turns, but none after a time."""
+    """The queue's turns, but none after a time, nor when there is no need any more."""
 
-    def __init__(self, queue: Queue, ends_at: float) -> None:
+    def __init__(self, queue: Queue, ends_at: float, is_settled: Callable[[], bool]) -> None:
         self._queue = queue
         self._ends_at = ends_at
+        self._is_settled = is_settled
 
     async def turn(self, host: str, not_before: float = 0.0) -> Turn:
         try:
             async with asyncio.timeout_at(self._ends_at):
-                return await self._queue.turn(host, not_before)
+                turn = await self._queue.turn(host, not_before)
         except TimeoutError:
             raise LeftOut from None
+        if self._is_settled():
+            self._queue.release(turn, None)
+            raise LeftOut
+        return turn
 
     def release(self, turn: Turn, opening: Opening | None) -> None:
         self._queue.release(turn, opening)
