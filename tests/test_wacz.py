@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from typing import Any
 import pytest
 from cli import ENVIRONMENT, Cli
 from factories import START, make_capture, make_collection, make_exchange
+from foreign import http, info, members, page, record
 from server import Site
 from warcio.archiveiterator import ArchiveIterator
 
-from scraper import exchange
+from scraper import exchange, pipeline
 from scraper.errors import IntegrityError, UsageError
-from scraper.exchange.wacz import stored_gzip
+from scraper.exchange.wacz import stored_gzip, stored_gzip_size
 from scraper.exchange.zipping import ZipStore
+from scraper.pipeline import Listener, Stop
+from scraper.settings import Settings
 from scraper.state import StateReader
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -463,3 +466,27 @@ def test_a_member_may_be_larger_than_4_gib(tmp_path: Path) -> None:
 def test_a_stored_gzip_member_is_read_by_any_reader(size: int) -> None:
     data = os.urandom(size)
     assert gzip.decompress(stored_gzip(data)) == data
+    assert len(stored_gzip(data)) == stored_gzip_size(size)
+
+
+@pytest.mark.parametrize("pack", [members, b"".join], ids=["a member a record", "plain"])
+def test_a_page_of_another_tool_is_passed_on_with_the_redirect_to_it(
+    tmp_path: Path, pack: Callable[[list[bytes]], bytes]
+) -> None:
+    old, new = "http://e.example/old", "http://e.example/new"
+    moved = b"HTTP/1.1 301 Moved\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n"
+    name = "crawl.warc" if pack == b"".join else "crawl.warc.gz"
+    (tmp_path / name).write_bytes(pack([info(), record(moved, old), record(http(page()), new)]))
+    root = tmp_path / "archive"
+    list(pipeline.import_files(root, Settings(), [str(tmp_path / name)], False, Listener(), Stop()))
+    with StateReader.open_for_reading(root) as state:
+        part = exchange.part(state, root, exchange.by_urls(state, [old]))
+    assert part.unresolved == ()
+    exchange.write_wacz(part.contents, tmp_path / "out.wacz")
+    with zipfile.ZipFile(tmp_path / "out.wacz") as package:
+        assert [path for kind, path in records(package) if kind == "response"] == ["/old", "/new"]
+        assert [line["url"] for line in lines(package)] == [new, old]
+        (warc,) = warcs_of(package)
+        for line in lines(package):
+            start, length = int(line["offset"]), int(line["length"])
+            assert b"WARC-Target-URI: " + line["url"].encode() in gzip.decompress(warc[start : start + length])

@@ -2,7 +2,7 @@
 
 from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
-from scraper.archiver.excerpt import Excerpt
+from scraper.archiver.excerpt import Excerpt, Piece
 from scraper.archiver.foreign_history import captures
 from scraper.archiver.history import Recorded, Told, Uses, recorded, told
 from scraper.archiver.imports import Import, Imports, Refused, Source, file_sha256, unknown
@@ -33,6 +33,7 @@ __all__ = [
     "PageRecord",
     "PageStream",
     "Pages",
+    "Piece",
     "Problem",
     "Recorded",
     "Recovery",

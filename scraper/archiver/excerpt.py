@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from scraper.archiver import members, records
+from scraper.archiver import foreign, members, records
 from scraper.archiver.collection import Collection
+from scraper.archiver.foreign_source import GZIP_MAGIC
 from scraper.archiver.index import IndexEntry, entry_of
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
@@ -17,10 +19,14 @@ from scraper.model import Location
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A record of an excerpt: where it lies, and its index entry if it has one."""
+    """A record of an excerpt: where it lies, all its bytes, and its index entry if it has one.
+
+    Of another tool's file it may lie there plain.
+    """
 
     location: Location
     entry: IndexEntry | None = None
+    is_packed: bool = True
 
 
 class Excerpt:
@@ -41,13 +47,17 @@ class Excerpt:
             if record.type != "warcinfo" and (own is None or record.id in own):
                 self._take(piece, record)
 
-    def add_capture(self, entry: IndexEntry) -> None:
+    def add_capture(self, where: Location) -> None:
         """Take a response or revisit with its request, without the rest of its visit."""
-        where = entry.location
         found = list(self._between(where.warc, where.offset, None, most=2))
         for number, (piece, record) in enumerate(found):
-            if number == 0 or record.header("WARC-Concurrent-To") == found[0][1].id:
+            if number == 0 or self._is_request_of(found[0][1], record):
                 self._take(piece, record)
+
+    def _is_request_of(self, response: Record, following: Record) -> bool:
+        if self.collection.layout.is_foreign:
+            return following.type == "request" and foreign.target_uri(following) == foreign.target_uri(response)
+        return following.header("WARC-Concurrent-To") == response.id
 
     def pieces(self, warc: str) -> list[Piece]:
         """The chosen records of one WARC in order, its warcinfo record first."""
@@ -82,10 +92,10 @@ class Excerpt:
             href = revisit.header("WARC-Refers-To-Target-URI") or entry.url
             self.unresolved.append(f"{entry.url}: a revisit of {href}, which the collection does not hold")
         else:
-            self.add_capture(original)
+            self.add_capture(original.location)
 
     def _original(self, revisit: Record, digest: str) -> IndexEntry | None:
-        href = revisit.header("WARC-Refers-To-Target-URI") or revisit.header("WARC-Target-URI")
+        href = revisit.header("WARC-Refers-To-Target-URI").strip("<> ") or foreign.target_uri(revisit)
         found = [entry for entry in self.collection.find(href) if not entry.is_revisit and entry.digest == digest]
         date = revisit.header("WARC-Refers-To-Date")
         wanted = records.timestamp14(records.parse_date(date)) if date else ""
@@ -102,6 +112,9 @@ class Excerpt:
 
         Raises `IntegrityError`.
         """
+        if self.collection.layout.is_foreign:
+            yield from self._foreign(warc, start, most)
+            return
         with self.collection.layout.open_warc(warc) as file:
             try:
                 for number, member in enumerate(members.scan_open(file, start), start=1):
@@ -116,3 +129,24 @@ class Excerpt:
                 if most and start < damage.offset:
                     return  # what was asked for came before it
                 raise IntegrityError(f"{file.name}: no whole record at {damage}; run `scraper check`") from damage
+
+    def _foreign(self, warc: str, start: int, most: int) -> Iterator[tuple[Piece, Record]]:
+        """The first records of another tool's WARC from an offset on; raises `IntegrityError`."""
+        with self.collection.layout.open_warc(warc) as file:
+            is_packed = os.pread(file.fileno(), 2, start) == GZIP_MAGIC
+            offset = start
+            for _ in range(most):
+                try:
+                    found = foreign.read_at(file, offset)
+                except Damaged as damage:
+                    if offset > start:
+                        return
+                    raise IntegrityError(f"{file.name}: no whole record at {damage}; run `scraper check`") from damage
+                location = Location(warc, offset, found.end - offset)
+                yield Piece(location, self._listed(found.href, location), is_packed), replace(found.record, block=b"")
+                offset = found.end
+
+    def _listed(self, href: str, place: Location) -> IndexEntry | None:
+        """What the index says of a record: its digest may stand nowhere else."""
+        same = (entry for entry in self.collection.find(href) if entry.location.offset == place.offset)
+        return next((entry for entry in same if entry.location.warc == place.warc), None)

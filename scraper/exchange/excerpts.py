@@ -13,7 +13,7 @@ from scraper import archiver
 from scraper.errors import IntegrityError
 from scraper.exchange.choosing import Choice, Visit, by_second, with_requisites
 from scraper.exchange.packing import copied, page_line
-from scraper.exchange.wacz import Contents, PageLine, Warc, write
+from scraper.exchange.wacz import Contents, PageLine, Warc, stored_gzip, stored_gzip_size, write
 from scraper.model import Location
 from scraper.state import StateReader
 
@@ -33,7 +33,11 @@ def part(state: StateReader, root: Path, choice: Choice) -> Part:
         name = visit["collection"]
         excerpt = excerpts.setdefault(name, archiver.Excerpt(archiver.Collection(root, name)))
         last = Location(visit["warc"], visit["visit_offset"], visit["visit_length"])
-        excerpt.add_visit(last, _start(state, name, last))
+        if name == archiver.IMPORTED:  # a visit of another tool has no end of its own: its page, and what led there
+            excerpt.add_capture(last)
+            excerpt.add_capture(Location(visit["page_warc"], visit["page_offset"], visit["page_length"]))
+        else:
+            excerpt.add_visit(last, _start(state, name, last))
     pages = [visit for visit in choice.visits if _is_page(visit)]
     return _part(root, excerpts, choice, pages)
 
@@ -41,7 +45,7 @@ def part(state: StateReader, root: Path, choice: Choice) -> Part:
 def single(root: Path, collection: str, entry: archiver.IndexEntry) -> Part:
     """One capture alone, for an archive whose state tells nothing of it."""
     excerpt = archiver.Excerpt(archiver.Collection(root, collection))
-    excerpt.add_capture(entry)
+    excerpt.add_capture(entry.location)
     page = {
         "collection": collection,
         "final_href": entry.url,
@@ -112,15 +116,19 @@ def _warc(collection: str, excerpt: archiver.Excerpt) -> tuple[Warc, list[bytes]
     name = f"{collection}-excerpt-{max(stamps, default='0' * 14)}-{identity[:12]}.warc.gz"
     lines, offset = [], 0
     for piece in pieces:
+        length = piece.location.length if piece.is_packed else stored_gzip_size(piece.location.length)
         if piece.entry is not None:
-            moved = replace(piece.entry, location=Location(name, offset, piece.location.length))
-            lines.append(moved.line())
-        offset += piece.location.length
+            lines.append(replace(piece.entry, location=Location(name, offset, length)).line())
+        offset += length
     layout = excerpt.collection.layout
-    places = [piece.location for piece in pieces]
-    return Warc(name, offset, lambda: _copied(layout, places)), lines
+    return Warc(name, offset, lambda: _copied(layout, pieces)), lines
 
 
-def _copied(layout: archiver.Layout, places: list[Location]) -> Iterator[memoryview]:
-    for warc, group in groupby(places, key=lambda place: place.warc):
-        yield from copied(layout, warc, [(place.offset, place.length) for place in group])
+def _copied(layout: archiver.Layout, pieces: list[archiver.Piece]) -> Iterator[bytes | memoryview]:
+    for (warc, is_packed), group in groupby(pieces, key=lambda piece: (piece.location.warc, piece.is_packed)):
+        places = [(piece.location.offset, piece.location.length) for piece in group]
+        if is_packed:
+            yield from copied(layout, warc, places)
+            continue
+        for place in places:
+            yield stored_gzip(b"".join(map(bytes, copied(layout, warc, [place]))))

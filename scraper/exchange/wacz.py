@@ -185,6 +185,12 @@ def stored_gzip(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+def stored_gzip_size(length: int) -> int:
+    """How long such a member is for so many bytes."""
+    blocks = max(1, -(-length // _MOST_STORED))
+    return 10 + 5 * blocks + length + 8
+
+
 def _json(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=True, indent=indent).encode("ascii")
 
