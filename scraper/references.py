@@ -157,17 +157,32 @@ def refresh(content: str) -> tuple[float, str] | None:
 # ----------------------------------------------------------------------- CSS
 
 _ESCAPE = r"\\(?:[0-9a-fA-F]{1,6}(?:\r\n|[ \t\n\r\f])?+|[^\n\r\f0-9a-fA-F]|\Z)"
-_NAME = rf"(?:[-\w\x80-\U0010ffff]|{_ESCAPE})++"
+# ASCII without letters, digits, "-" and "_": all else can stand in a name. (Sets of ASCII compile and match fastest.)
+_SIGNS = r"\x00-,./:-@\[-^`{-\x7f"
+_NAME = rf"(?:[^{_SIGNS}]|{_ESCAPE})++"
 _STRING = r"""(?:"(?:[^"\\\n\r\f]++|\\(?:\r\n|[\s\S]|\Z))*+"?+|'(?:[^'\\\n\r\f]++|\\(?:\r\n|[\s\S]|\Z))*+'?+)"""
 _COMMENT = r"/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"
-_CALL = r"(?:url|src|image|(?:-webkit-)?image-set)\("
+_CALL = r"(?i:url|src|image|(?:-webkit-)?image-set)\("
 # What can be passed over at once: comments, and names which are no function that could take an address.
-_BORING = rf"""(?:[^-\w\x80-\U0010ffff\\"'/@\#]++|{_COMMENT}|/|\#(?:{_NAME})?+
-    |(?!{_CALL})[-\w\x80-\U0010ffff]++(?!\\)\(?|\\(?=[\n\r\f]))*+"""
+_BORING = rf"""(?:[\x00-!$-&(-,.:;=-?\[\]^`{{-\x7f]++|{_COMMENT}|/|<!--|<|\#(?:{_NAME})?+
+    |(?!{_CALL})[^{_SIGNS}]++(?!\\)\(?|\\(?=[\n\r\f]))*+"""
 _TOKEN = re.compile(
     rf"{_BORING}(?:(?P<string>{_STRING})|@(?P<at>{_NAME})|(?P<call>{_NAME})\(|(?P<other>{_NAME}|[\s\S]|\Z))",
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
+# The same in long strides, up to what could name an address: a parenthesis after the end of a telling name, a string
+# with a colon or a slash, an at-rule; or up to an escape that could spell a letter, where _TOKEN has to do the reading.
+_STRIDE = re.compile(
+    rf"""(?:[^"'/@(\\]++|{_COMMENT}|/(?!\*)
+    |@(?:media|supports|(?:-webkit-)?keyframes)(?=[ \n(])
+    |(?<![uU][rR][lL])(?<![sS][rR][cC])(?<![aA][gG][eE])(?<![sS][eE][tT])\(
+    |"(?:[^"\\:/\n\r\f]*+|\\[a-fA-F][0-9a-fA-F]{{3}})"|'(?:[^'\\:/\n\r\f]*+|\\[a-fA-F][0-9a-fA-F]{{3}})'
+    |\\[^-0-9a-zA-Z\n\r\f][^{_SIGNS}]*+\(?)*+""",
+    re.VERBOSE,
+)
+_AT_RULE = re.compile(f"@({_NAME})")
+_NAME_BACKWARDS = re.compile(rf"([^{_SIGNS}]*+)(#?)")
+_LONGEST_CALL = len("-webkit-image-set")
 _SPACE = re.compile(rf"(?:[ \t\n\r\f]++|{_COMMENT})*+")
 _BLANKS = re.compile(r"[ \t\n\r\f]*+")
 _PREFIX = re.compile(rf"(?:[ \t\n\r\f]++|{_COMMENT})*+(?:{_NAME}(?!\()(?:[ \t\n\r\f]++|{_COMMENT})*+)?")
@@ -177,7 +192,7 @@ _UNQUOTED = re.compile(rf"(?:[^\"'()\\\s\x00-\x08\x0e-\x1f\x7f]++|{_ESCAPE})*+")
 _URL_END = re.compile(r"[ \t\n\r\f]*+(?:\)|\Z)")
 _BAD_URL = re.compile(r"(?:[^)\\]++|\\[\s\S]?)*+\)?")
 _IN_CALL = re.compile(
-    rf"(?:[^-\w\x80-\U0010ffff\\\"'/()]++|{_COMMENT}|/)*+"
+    rf"(?:[\x00-!#-&*-,.:-@\[\]^`{{-\x7f]++|{_COMMENT}|/)*+"
     rf"(?:(?P<string>{_STRING})|(?P<name>{_NAME})(?P<paren>\(?)|(?P<other>[\s\S]|\Z))"
 )
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|(\r\n|[\n\r\f])|([\s\S])|\Z)")
@@ -218,22 +233,53 @@ class _Sheet:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
+        self._at = 0  # always between two tokens
         self._face_end = 0  # up to here we are inside a @font-face
+        # `<!--` is a token of its own, so that not every name before a parenthesis is a whole one.
+        self._strides = "<!--" not in text
 
     def references(self) -> Iterator[Reference]:
         """See `in_css`."""
-        text = self._text
-        while self._at < len(text):
-            found = _TOKEN.match(text, self._at)
-            assert found is not None
-            self._at = found.end()
-            if found["string"] is not None:
-                yield from self._loose(found.start("string"), found["string"])
-            elif found["at"] is not None:
-                yield from self._at_rule(css_unescaped(found["at"]).lower())
-            elif found["call"] is not None:
-                yield from self._call(css_unescaped(found["call"]).lower(), None)
+        end = len(self._text)
+        while self._at < end:
+            if self._strides:
+                yield from self._stride()
+            else:
+                yield from self._token()
+
+    def _stride(self) -> Iterator[Reference]:
+        text, start = self._text, self._at
+        self._skip(_STRIDE)
+        stop, sign = self._at, text[self._at : self._at + 1]
+        if sign == "\\":
+            self._at = start  # the name with the escape may have begun before it
+            while self._at <= stop:
+                yield from self._token()
+        elif sign == "(":
+            self._at = stop + 1
+            # Backwards, for a name that is one of ours is short, and what is before it may be long.
+            name = _NAME_BACKWARDS.match(text[max(start, stop - _LONGEST_CALL - 1) : stop][::-1])
+            if name and not name[2]:
+                yield from self._call(name[1][::-1].lower(), None)
+        elif sign == "@" and (rule := _AT_RULE.match(text, stop)):
+            self._at = rule.end()
+            yield from self._at_rule(css_unescaped(rule[1]).lower())
+        elif sign in ('"', "'") and sign:
+            self._skip(_QUOTED)
+            yield from self._loose(stop, text[stop : self._at])
+        else:
+            self._at = stop + 1
+
+    def _token(self) -> Iterator[Reference]:
+        found = _TOKEN.match(self._text, self._at)
+        assert found is not None
+        self._at = found.end()
+        if found["string"] is not None:
+            yield from self._loose(found.start("string"), found["string"])
+        elif found["at"] is not None:
+            yield from self._at_rule(css_unescaped(found["at"]).lower())
+        elif found["call"] is not None:
+            yield from self._call(css_unescaped(found["call"]).lower(), None)
 
     def _loose(self, start: int, string: str) -> Iterator[Reference]:
         """A string outside of any function which takes addresses: a custom property may bring it into one."""

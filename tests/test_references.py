@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - style sheets read best unbroken
 """Where HTML and CSS name other resources: as browsers read it, and in linear time."""
 
 from __future__ import annotations
@@ -5,7 +6,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from scraper import references
 from scraper.references import (
     Kind,
     attribute_kind,
@@ -144,10 +148,30 @@ def test_a_data_url_or_nothing_is_a_stand_in_for_a_picture() -> None:
     assert not is_placeholder("/spacer.gif")
 
 
+PIECES = (
+    *("url(", "src(", "image-set(", "-webkit-image-set(", "URL(", "\u017frc(", "(", ")", "'", '"', "\\", "\\75 rl(", "\\u", "\\:"),
+    *("\\-", "\\ ", "\\\n", "u", "url", "rl(", "@", "@import ", "@media ", "@font-face{", "@namespace ", "}", "{", "#", "/*", "*/"),
+    *("/", "x", "-", "--", " ", "\n", "https://e/", "//e", "3", ".5", "%", ";", ":", "content:", "\\e900", "\u00e9", "a" * 20),
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_long_strides_see_what_reading_every_token_sees(css: str) -> None:
+    by_token = references._Sheet(css)
+    by_token._strides = False
+    assert list(references._Sheet(css).references()) == list(by_token.references())
+
+
+def test_a_comment_sign_of_html_is_no_part_of_the_name_after_it() -> None:
+    assert named("<!--url(a')b{c:url(x)}/*'") == [("x", "image")]
+    assert named("<!--\\75 rl(x)") == [("x", "image")]
+
+
 HOSTILE = (
     "\\", '"\\', "url(", "/*", "@font-face", "@import ", "image-set(", "a", "\\a", "/", "url(a", 'image-set("',
     "image-set(url('a'", "url\\", "\\\n", '"//', "#", "@import url(", 'url("x\n', "url(a\\", "'", "@import/*",
-    "*/", "-", "{", "url( ",
+    "*/", "-", "{", "url( ", "a(", "\\:(", "\\u(", "a\\u", "<!--", "@media(", "'a", "'\\e900", "src(",
 )  # fmt: skip
 
 

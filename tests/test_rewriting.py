@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
+from scraper import urls
 from scraper.replay.rewriting import Place, TooLarge, page, stylesheet
 
 HERE = Place("main", "20190909120300", "https://e.org/a/b?c=1")
@@ -184,6 +185,31 @@ def test_an_address_outside_of_the_web_has_no_link() -> None:
     assert HERE.link("http://[") == ""
 
 
+ADDRESS_PIECES = (
+    *("https://", "http://", "/", "//", "e.org", "E.org", "f", ".", "..", "-", "xn--a", "0x1f", "1.2.3.4", ":80", "@", "?", "&", "=", ";"),
+    *("%2e", "%2E", "%", "a", "~", "!", "*", "$", "(", ")", ",", "+", "_", "#", " ", "\\", "'", "\u00e9", "|", "[", "a" * 63),
+)  # fmt: skip
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.sampled_from(("", "https://e.org/", "http://f.e.org/", "/")),
+    st.lists(st.sampled_from(ADDRESS_PIECES), max_size=9).map("".join),
+)
+def test_the_short_way_of_an_address_leads_where_the_long_one_leads(start: str, rest: str) -> None:
+    try:
+        expected: str | None = urls.target(start + rest, HERE.url).href
+    except urls.NotATarget:
+        expected = None
+    found = HERE.resolve(start + rest)
+    assert (found and found.partition("#")[0]) == expected
+
+
+def test_an_address_longer_than_any_can_be_has_no_link() -> None:
+    assert HERE.link("https://e.org/" + "a" * urls.LONGEST_URL) == ""
+    assert HERE.link("/" + "a" * urls.LONGEST_URL) == ""
+
+
 PIECES = (
     *("<", ">", "/", "=", "'", '"', " ", "\n", "&", ";", "#", "!", "-", "--", "-->", "<!--", "<![CDATA[", "]]>", "\0", "\\", "&lt;"),
     *("<a ", "href=", "https://evil.example/", "//evil.example/", "javascript:alert(1)", "onerror=alert(1)", "<img ", "src="),
@@ -233,9 +259,9 @@ def harm(markup: str) -> list[str]:
                 found += harm(text)
         if node.tag == "style":
             style = node.text()
-            found += [
-                style for url in re.findall(r"(?i)(?:url\(|@import )\s*[\"']?([^\"')]*)", style) if LIVE.match(url)
-            ]
+            # An address without quotes that holds a parenthesis is none: a browser drops it (CSS Syntax 3, 4.3.14).
+            named = re.findall(r"(?i)(?:url\(|@import )\s*(?:[\"']([^\"']*)|([^\"'()]*+)(?!\())", style)
+            found += [style for quoted, bare in named if LIVE.match(quoted or bare)]
     return found
 
 

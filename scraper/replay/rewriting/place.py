@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scraper import urls
 from scraper.references import Kind
@@ -19,10 +20,13 @@ MODIFIERS = {
     Kind.OTHER: "oe_",
     Kind.LINK: "",
 }
-# An address which the WHATWG parser would give back as it is: nothing to escape, to lower or to walk up.
-_NORMAL = re.compile(
-    r"https?://[a-z0-9-]+(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)+/(?!\.)(?:[A-Za-z0-9~_?=&;,:+!*%$()-]|[./](?!\.))*+"
-)
+# Addresses which the WHATWG parser would give back as they are, or with the base's origin before them: nothing to
+# escape, to lower or (with `_WALKS`) to walk up. The last label begins with a letter: others may be IPv4 numbers.
+_HOST = r"https?://(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*+/"
+_PATH = r"[A-Za-z0-9~_?=&;,:+!*%$()@./-]*+"
+_NORMAL = re.compile(_HOST + _PATH)
+_ROOTED = re.compile(r"/(?!/)" + _PATH)
+_WALKS = re.compile(r"/(?:\.|%2)|xn--")
 _SPACE = "".join(map(chr, range(0x21)))
 
 
@@ -37,8 +41,11 @@ class Place:
 
     def resolve(self, url: str) -> str | None:
         """An address made absolute, with its fragment and without userinfo; None where it is none of the web's."""
-        if _NORMAL.fullmatch(url):
-            return url
+        if len(url) <= urls.LONGEST_URL and not _WALKS.search(url):
+            if _NORMAL.fullmatch(url):
+                return url
+            if _ROOTED.fullmatch(url) and (origin := _origin(self.base or self.url)):
+                return origin + url
         plain = url.strip(_SPACE)
         fragment = plain.partition("#")[2]
         try:
@@ -51,3 +58,12 @@ class Place:
         """The address in the archive of an absolute or relative URL, or "" where that is none of the web's."""
         href = self.resolve(url)
         return f"/{self.collection}/{self.timestamp}{modifier}/{href}" if href else ""
+
+
+@lru_cache(maxsize=64)
+def _origin(url: str) -> str:
+    """What goes before a path to make it absolute; "" where the base is none of the web's."""
+    try:
+        return urls.origin(urls.target(url))
+    except urls.NotATarget:
+        return ""

@@ -36,8 +36,12 @@ def in_style_element(text: str, place: Place) -> str:
 
     So it is the same to a parser that reads it as raw text (HTML) and to one that reads it as markup (SVG).
     """
-    plain = _COMMENT_SIGNS.sub(" ", text)
-    return _REFERENCE_LIKE.sub(r"\\26 ", _TAG_LIKE.sub(r"\\3c ", stylesheet(plain, place)))
+    if "<" in text or "]]>" in text:
+        text = _COMMENT_SIGNS.sub(" ", text)
+    written = stylesheet(text, place)
+    if "<" in written:
+        written = _TAG_LIKE.sub(r"\\3c ", written)
+    return _REFERENCE_LIKE.sub(r"\\26 ", written) if "&" in written else written
 
 
 def embedded(url: str, kind: Kind, place: Place) -> str:
