@@ -91,6 +91,7 @@ class Shown:
     text: dict[str, Any] | None  # the text file's fields
     markdown: str | None
     cited_by: tuple[dict[str, Any], ...]
+    requisites: dict[str, int]  # of the capture: how many are captured, how many missing
 
     @property
     def is_good(self) -> bool:
@@ -124,7 +125,15 @@ def show(state: StateReader, root: Path, url: str) -> Shown:
     outcome = str(target.outcome) if target else ""
     last = {"outcome": outcome, **dict(visits[0])} if visits else {"outcome": outcome}
     fields, markdown = text if text else (None, None)
-    return Shown(href, last, good, fields, markdown, tuple(dict(row) for row in cited))
+    return Shown(href, last, good, fields, markdown, tuple(dict(row) for row in cited), _requisites(state, href))
+
+
+def _requisites(state: StateReader, href: str) -> dict[str, int]:
+    """What the newest good capture of a URL needs to be seen, in numbers."""
+    newest = "SELECT max(id) AS id FROM visits WHERE href = ? AND purpose != 'requisite' AND state = 'captured'"
+    states = [row["state"] for row in state.requisites(next(state.query(newest, (href,)))["id"] or 0)]
+    captured = sum(one in (State.CAPTURED, State.UNCHANGED) for one in states)
+    return {"captured": captured, "missing": len(states) - captured}
 
 
 def _known_href(state: StateReader, url: str) -> str:
@@ -191,5 +200,6 @@ def as_fields(shown: Shown) -> dict[str, Any]:
         "last_visit": shown.last_visit,
         "capture": shown.capture,
         "cited_by": list(shown.cited_by),
+        "requisites": shown.requisites,
         **((shown.text or {}).get("article") or {}),
     } | {"url": shown.href}

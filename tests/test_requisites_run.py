@@ -151,6 +151,24 @@ def test_an_unchanged_page_is_seen_with_what_was_captured_with_it(web: Cli) -> N
         assert state.requisites(last) == state.requisites(first) != []
 
 
+def test_run_fetch_and_show_tell_how_many_there_are_and_a_good_night_is_silent(web: Cli) -> None:
+    html = b"<img src=/0.png><img src=/gone.png><link rel=icon href=/0.png>"
+    web.site.reply("/two", headers={"Content-Type": "text/html"}, body=html)
+    web.citing(web.site.url("/one"))
+    silent = web.run("run")
+    assert (silent.stdout, silent.stderr) == ("", "")
+    web.citing(web.site.url("/one"), web.site.url("/two"))
+    (line,) = web.lines("run", "--json")
+    assert line == {"due": 1, "visits": 1, "captured": 1, "requisites": {"captured": 1, "missing": 1}}
+    assert "requisites: 0 captured, 0 missing" not in (said := web.run("run", "--verbose").stderr), said
+    fetched = web.run("fetch", "--verbose", web.site.url("/two"), "--archive", str(web.archive.with_name("other")))
+    assert "requisites: 1 captured, 1 missing" in fetched.stderr
+    shown = web.run("show", web.site.url("/two")).stdout
+    assert "requisites   1 captured, 1 missing" in shown
+    (fields,) = web.lines("show", "--json", web.site.url("/one"))
+    assert fields["requisites"] == {"captured": 3, "missing": 0}
+
+
 def test_none_is_none(web: Cli) -> None:
     web.capture["requisites"] = "none"
     web.run("fetch", web.site.url("/one"))

@@ -76,6 +76,8 @@ def _facts(shown: Shown, root: str) -> list[tuple[str, Any]]:
         ]
         if capture["text_path"]:
             rows.append(("text", f"{root}/collections/{capture['collection']}/{capture['text_path']}.md and .json"))
+    if any(shown.requisites.values()):
+        rows.append(("requisites", ", ".join(f"{count} {said}" for said, count in shown.requisites.items())))
     last = shown.last_visit
     detail = f": {last['detail']}" if last.get("detail") else ""
     rows.append(

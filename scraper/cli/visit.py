@@ -61,6 +61,8 @@ def fetch(urls: tuple[str, ...], common: Common) -> int:
     _remind_of_contact(common.console, settings)
     with stoppable(common.console) as stop, listening(common) as listener:
         summary = pipeline.fetch(root, settings, targets, listener, stop)
+    if said := _requisites_sentence(summary):
+        common.console.info(said)
     _print_fetched(common, root, [target.href for target in targets])
     return summary.exit_code_of_all
 
@@ -138,10 +140,18 @@ def visit_sentence(result: VisitResult) -> str:
 def _say_summary(console: Console, summary: Summary, common: Common) -> None:
     counts = {str(state): count for state, count in summary.tally.by_state.items()}
     if common.as_json:
-        console.record({"due": summary.due, "visits": summary.tally.visits, **counts})
+        requisites = {"requisites": {"captured": summary.tally.requisites, "missing": summary.tally.missing}}
+        console.record({"due": summary.due, "visits": summary.tally.visits, **counts, **requisites})
     shown = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     shown = shown or ("none" if summary.due else "nothing was due")
-    console.info(f"{summary.tally.visits} of {summary.due} due pages visited: {shown}")
+    said = f"{summary.tally.visits} of {summary.due} due pages visited: {shown}"
+    console.info("; ".join(filter(None, [said, _requisites_sentence(summary)])))
+
+
+def _requisites_sentence(summary: Summary) -> str:
+    """What the pages need to be seen, in numbers; empty where none was asked for."""
+    captured, missing = summary.tally.requisites, summary.tally.missing
+    return f"requisites: {captured} captured, {missing} missing" if captured or missing else ""
 
 
 def _print_fetched(common: Common, root: Path, hrefs: list[str]) -> None:

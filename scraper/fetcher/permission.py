@@ -101,6 +101,8 @@ class Permissions:
         try:
             in_time = Terms(terms.ends_at, _InTime(queue, terms.ends_at, lambda: self._verdict(target) is not None))
             await self._fetch(urls.target("/robots.txt", target.href), None, in_time)
+            if asyncio.get_running_loop().time() >= terms.ends_at:
+                self._given_up.pop(origin, None)  # the end of one page's budget says nothing of the host
         except (LeftOut, Stopped):
             pass
         finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scraper import __version__, archiver
 from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
-from scraper.model import Capture, Location, Purpose, State, Visit
+from scraper.model import Capture, Location, Outcome, Purpose, State, Visit
 from scraper.pipeline.making import TextMade
 from scraper.pipeline.searching import SearchIndexes
 from scraper.pipeline.session import Listener, Session, VisitResult
@@ -23,6 +23,7 @@ from scraper.settings import load_site_rules
 from scraper.state import TargetRow, TextJob, VisitRow, row_of
 
 TROUBLE = (State.FAILED, State.DEAD)
+GOOD = (State.CAPTURED, State.UNCHANGED)
 
 
 class Interrupted(BaseException):
@@ -64,11 +65,12 @@ class Stop:
 class Tally:
     """What the visits of a run came to. `answered` counts all that got an HTTP answer, those to robots.txt too.
 
-    `visits` are those of pages; what pages need to be seen is counted in `requisites` and nowhere else.
+    `visits` are those of pages; what pages need to be seen is counted in `requisites` and `missing`, and nowhere else.
     """
 
     visits: int = 0
-    requisites: int = 0
+    requisites: int = 0  # held now, in this version
+    missing: int = 0
     answered: int = 0
     new_troubles: int = 0
     by_state: dict[State, int] = field(default_factory=dict)
@@ -77,6 +79,12 @@ class Tally:
         self.visits += 1
         self.new_troubles += result.new_trouble
         self.by_state[result.outcome.state] = self.by_state.get(result.outcome.state, 0) + 1
+
+    def add_requisite(self, outcome: Outcome) -> None:
+        if outcome.state in GOOD:
+            self.requisites += 1
+        else:
+            self.missing += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class Run:
         for memory in fetched.hosts:
             self._state.remember(memory)
         if capture.purpose is Purpose.REQUISITE:
-            self.tally.requisites += 1
+            self.tally.add_requisite(capture.outcome)
         else:
             self.tally.answered += any(exchange.status for exchange in capture.exchanges)
         self._uncommitted.append((result_of(capture, before), text_job(visit_id, row)))
