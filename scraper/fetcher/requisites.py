@@ -5,7 +5,6 @@ Not what runs or is played: scripts, frames, audio and video stay where they are
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -24,11 +23,12 @@ _LARGEST_SHEET_BYTES = 2 * 1024 * 1024
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _MOST_NEEDS = 2_000  # of one page or style sheet; the budget is smaller by far
 _SELECTOR = (
-    "base[href],link[href],link[imagesrcset],img,picture,style,[style],[background],input[src],video[poster],"
-    "image,use,feImage"
+    "base[href],link[href],link[imagesrcset],img,style,"
+    r'[style*="url(" i],[style*="image-set(" i],[style*="\\"],'
+    "[background],input[src],video[poster],image,use,feImage"
 )
-# Style without any of these asks for nothing (`\\` may spell one of them by escapes): most attributes have none.
-_TELLING = re.compile(r"(?i)url\(|@import|image-set\(|\\")
+# Style without any of these asks for nothing (`\\` may spell one of them by escapes): most has none.
+_TELLING = ("url(", "@import", "image-set(", "\\")
 _COUNTER_PX = frozenset({"0", "1", "0px", "1px"})
 
 
@@ -118,7 +118,7 @@ def _needs(found: Iterator[_Found], own_href: str) -> list[Need]:
 
 def in_style(text: str, base: str) -> Iterator[_Found]:
     """What a style sheet or a style attribute names."""
-    if not _TELLING.search(text):
+    if not (_tells(text) or _tells(text.lower())):
         return
     faces: list[tuple[Reference, str]] = []
     face_end = -1
@@ -133,6 +133,11 @@ def in_style(text: str, base: str) -> Iterator[_Found]:
         elif one.kind is Kind.IMAGE:
             yield _Found(one.url, Kind.IMAGE, Rank.DECORATION, base)
     yield from _face(faces, base)
+
+
+def _tells(text: str) -> bool:
+    # Plain searches are ten times as fast as one for a pattern.
+    return any(word in text for word in _TELLING)
 
 
 def _face(faces: list[tuple[Reference, str]], base: str) -> Iterator[_Found]:
