@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from server import Site
 
-from scraper.archiver import Search, SearchEntry, SearchIndex
+from scraper.archiver import Search, SearchEntry, SearchIndex, matching, newest
 from scraper.errors import IntegrityError, UsageError
 
 START = datetime(2019, 9, 9, 12, 0, tzinfo=UTC)
@@ -252,6 +253,108 @@ def test_a_damaged_index_or_one_of_another_version_is_made_anew_by_who_writes(ro
     assert found(root, "anew") == ["n"]
 
 
+# ------------------------------------------------- common words in many texts
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newest, "PART_TEXTS", 50)
+    monkeypatch.setattr(matching, "_RARE_TEXTS", 3)
+
+
+def many(count: int, start: int = 0) -> list[SearchEntry]:
+    """Texts a day apart; `often` and `always` are common, and never together but in the first."""
+    return [
+        entry(
+            f"https://{n}.example/",
+            f"page {n}",
+            f"always number{n} " + ("often" if n % 2 else "seldom") + (" often meeting" if n == 0 else ""),
+            START + timedelta(days=n),
+        )
+        for n in range(start, start + count)
+    ]
+
+
+def answered(root: Path, typed: str, *, everything: bool = False) -> tuple[list[str], datetime | None]:
+    with Search.open_for_reading(root, "main") as search:
+        answer = search.answer(typed, everything=everything)
+    return [hit.url.removeprefix("https://").partition(".")[0] for hit in answer.hits], answer.since
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_common_words_are_looked_for_in_the_newest_texts_and_that_is_told(tmp_path: Path) -> None:
+    root = filled(tmp_path, *many(300))
+    since = START + timedelta(days=250)
+    assert answered(root, "always often")[0] == [str(n) for n in range(299, 259, -2)]
+    assert answered(root, "always often")[1] is None
+    assert answered(root, '"often seldom"') == ([], since)
+    assert answered(root, "seldom often") == ([], since)
+    assert answered(root, "seldom often", everything=True) == (["0"], None)
+    assert answered(root, "seldom meeting") == (["0"], None)
+    assert answered(root, "number7 always -often") == ([], None)
+    assert answered(root, "number12 always -often") == (["12"], None)
+    assert answered(root, "always -often -seldom") == ([], since)
+    assert len(answered(root, "number12*")[0]) == 11
+    assert answered(root, "number* meeting") == ([], since)
+    assert answered(root, "number* meeting", everything=True) == (["0"], None)
+    assert answered(root, "meet*") == (["0"], None)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_the_newest_texts_follow_what_is_added_and_taken_out(tmp_path: Path) -> None:
+    root = filled(tmp_path, *many(120))
+    assert answered(root, "seldom often")[1] == START + timedelta(days=70)
+    filled(root, *many(49, 120))
+    assert answered(root, "seldom often")[1] == START + timedelta(days=70)
+    filled(root, *many(2, 169))
+    assert answered(root, "seldom often")[1] == START + timedelta(days=119)
+    filled(root, *many(5, -400))
+    assert answered(root, "always seldom")[0] == [str(n) for n in range(170, 130, -2)]
+    index = SearchIndex.open(root, "main")
+    index.remove([item.path for item in many(21, 150)])
+    index.close()
+    assert answered(root, "always seldom")[0][:2] == ["148", "146"]
+    changed = [entry(item.url, "Changed", "always seldom changed", item.captured_at) for item in many(2, 147)]
+    filled(root, *changed)
+    assert answered(root, "always changed")[0] == ["148", "147"]
+    assert answered(root, '"number147"') == ([], None)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_imports_of_older_texts_do_not_take_the_newest_away(tmp_path: Path) -> None:
+    root = filled(tmp_path, *many(10, 1000), *many(300))
+    assert answered(root, "always often")[0][:6] == ["1009", "1007", "1005", "1003", "1001", "299"]
+    assert answered(root, "seldom often") == ([], START + timedelta(days=260))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_word_that_only_the_newest_lack_is_given_up_after_so_many_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = [
+        entry(f"https://old{n}.example/", "Old", "plague " + ("one" if n % 2 else "two"), START - timedelta(days=n))
+        for n in range(4000)
+    ]
+    root = filled(tmp_path, *once, *many(120))
+    assert answered(root, "plague one two") == ([], None)
+    monkeypatch.setattr(matching, "_MOST_LOOKS", 0)
+    assert answered(root, "plague one two") == ([], START + timedelta(days=70))
+    assert answered(root, "plague one two", everything=True) == ([], None)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_answer_is_whole_unless_it_says_otherwise(tmp_path: Path) -> None:
+    root = filled(tmp_path, *many(300))
+    terms = ("always", "often", "seldom", "meeting", "number1*", "number7", "page", "-often", "-number1*", "2*")
+    for typed in map(" ".join, itertools.chain(itertools.combinations(terms, 2), itertools.combinations(terms, 3))):
+        with Search.open_for_reading(root, "main") as search:
+            answer = search.answer(typed, limit=200)
+            whole = [hit.url for hit in search.answer(typed, limit=200, everything=True).hits]
+        found = [hit.url for hit in answer.hits]
+        newest_of_whole = [url for url in whole if answer.since is None or url in found]
+        assert found == newest_of_whole, typed
+
+
 # ----------------------------------------------------------- runs and the CLI
 
 
@@ -329,6 +432,23 @@ def test_an_index_that_a_crash_left_behind_its_texts_is_read_again_from_all(arch
     assert archived.run("run").returncode == 0
     assert urls_found(archived, "outdated") == []
     assert urls_found(archived, "taiga") == ["http://a.test/fire"]
+
+
+def test_a_person_is_told_when_only_the_newest_pages_were_looked_at(tmp_path: Path, cli: Cli) -> None:
+    count = newest.PART_TEXTS * 2 + 10
+    (cli.archive / "collections" / "main" / "archive").mkdir(parents=True)
+    filled(
+        cli.archive,
+        entry("https://first.example/", "First", "alpha beta", START - timedelta(days=1)),
+        *(
+            entry(f"https://{n}.example/", "Page", "alpha" if n % 2 else "beta", START + timedelta(minutes=n))
+            for n in range(count)
+        ),
+    )
+    done = cli.run("search", "alpha", "beta")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "only pages captured since 2019-09-12 were looked at; --all looks at every one" in done.stderr
+    assert "https://first.example/" in cli.run("search", "--all", "alpha", "beta").stdout
 
 
 def test_rebuild_makes_the_index_again(archived: Cli) -> None:

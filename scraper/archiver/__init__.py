@@ -10,7 +10,7 @@ from scraper.archiver.index import Index, IndexEntry, index_lines
 from scraper.archiver.layout import IMPORTED, OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
 from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
-from scraper.archiver.search import Hit, Search, SearchEntry, SearchIndex, find_everywhere
+from scraper.archiver.search import Everywhere, Hit, Search, SearchEntry, SearchIndex, find_everywhere
 from scraper.archiver.searchfile import discard
 from scraper.archiver.stream import PageStream
 from scraper.archiver.text import Page, Pages, Texts
@@ -20,6 +20,7 @@ __all__ = [
     "IMPORTED",
     "OPEN_SUFFIX",
     "Collection",
+    "Everywhere",
     "Excerpt",
     "Hit",
     "Import",

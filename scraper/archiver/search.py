@@ -10,20 +10,18 @@ import hashlib
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from scraper.archiver import records, words
+from scraper.archiver import newest, records, words
 from scraper.archiver.layout import Layout, make_folder
+from scraper.archiver.matching import Matches
 from scraper.archiver.searchfile import NUMBERS_A_SECOND, damaged, discard, reading, translated, writing
 from scraper.archiver.words import Parts, Query
 from scraper.errors import IntegrityError, UsageError
-
-# Of the texts that match, at most so many of the newest are looked at for one page of results.
-_WINDOW_TEXTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,14 @@ class Hit:
     title_parts: Parts
     snippet: Parts
     in_title: bool  # all that was asked for stands in the title
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found; `since` is set when texts that were first captured before were not looked at."""
+
+    hits: tuple[Hit, ...]
+    since: datetime | None = None
 
 
 class Search:
@@ -87,20 +93,29 @@ class Search:
         self._db.close()
 
     def find(self, typed: str, *, limit: int = 20, offset: int = 0) -> list[Hit]:
+        """What matches the words a person typed, as `answer` gives it."""
+        return list(self.answer(typed, limit=limit, offset=offset).hits)
+
+    def answer(self, typed: str, *, limit: int = 20, offset: int = 0, everything: bool = False) -> Answer:
         """What matches the words a person typed, one hit a URL: with the words in the title first, then the newest.
 
-        Nothing that can be typed is an error. Of very common words only the newest texts are looked at.
+        Nothing that can be typed is an error. Of common words only the newest texts are looked at, unless
+        `everything` is: the answer says so if there may be more.
         """
         asked = words.query(typed)
         if not asked.wanted or limit <= 0:
-            return []
+            return Answer(())
         with translated(self.path):
+            matches = Matches(self._db, asked, everything=everything)
             chosen: dict[str, tuple[int, bool]] = {}
-            for number, url, in_title in self._matching(asked):
-                if chosen.setdefault(url, (number, in_title))[0] == number and len(chosen) >= offset + limit:
-                    break
+            with closing(matches.rows()) as rows:
+                for number, url, in_title in rows:
+                    if chosen.setdefault(url, (number, in_title))[0] == number and len(chosen) >= offset + limit:
+                        break
             wanted = list(chosen.values())[max(offset, 0) :]
-            return [self._hit(number, in_title, asked) for number, in_title in wanted]
+            hits = tuple(self._hit(number, in_title, asked) for number, in_title in wanted)
+        since = None if matches.floor is None else datetime.fromtimestamp(matches.floor // NUMBERS_A_SECOND, UTC)
+        return Answer(hits, since)
 
     def count(self) -> int:
         """How many captures are indexed."""
@@ -113,39 +128,6 @@ class Search:
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise IntegrityError(damaged(self.path, found))
-
-    def _matching(self, asked: Query) -> Iterator[tuple[int, str, bool]]:
-        """The texts that match, each with its URL and whether its title alone does: those first, the newest first."""
-        everywhere = asked.expression()
-        for number, url in self._rows("titles", asked.expression(with_unwanted=False), self._title_floor(asked)):
-            if not asked.unwanted or self._holds(number, everywhere):
-                yield number, url, True
-        for number, url in self._rows("bodies", everywhere):
-            yield number, url, False
-
-    def _title_floor(self, asked: Query) -> int:
-        """From which text on titles come first: when all words are common in titles, only among the newest."""
-        floors = []
-        for term in asked.wanted:
-            row = self._db.execute(
-                f"SELECT rowid FROM titles WHERE titles MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {_WINDOW_TEXTS}",
-                (term.expression(),),
-            ).fetchone()
-            if row is None:
-                return 0
-            floors.append(row[0])
-        return min(floors)
-
-    def _rows(self, table: str, expression: str, floor: int = 0) -> Iterator[tuple[int, str]]:
-        return self._db.execute(
-            f"SELECT f.rowid, t.url FROM {table} f CROSS JOIN texts t ON t.id = f.rowid "
-            f"WHERE f.{table} MATCH ? AND f.rowid >= ? ORDER BY f.rowid DESC LIMIT {_WINDOW_TEXTS}",
-            (expression, floor),
-        )
-
-    def _holds(self, number: int, expression: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM bodies WHERE bodies MATCH ? AND rowid = ?", (expression, number))
-        return found.fetchone() is not None
 
     def _hit(self, number: int, in_title: bool, asked: Query) -> Hit:
         url, title, body = self._db.execute("SELECT url, title, body FROM texts WHERE id = ?", (number,)).fetchone()
@@ -165,25 +147,39 @@ class Search:
         )
 
 
-def find_everywhere(root: Path, names: Iterable[str], typed: str, *, limit: int = 20) -> list[tuple[str, Hit]]:
-    """What matches in some collections, each hit with its collection's name, in the order of `Search.find`.
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    """What was found in some collections, each hit with its collection's name; `since` as in `Answer`."""
+
+    hits: list[tuple[str, Hit]]
+    since: datetime | None = None
+
+
+def find_everywhere(
+    root: Path, names: Iterable[str], typed: str, *, limit: int = 20, everything: bool = False
+) -> Everywhere:
+    """What matches in some collections, in the order of `Search.answer`.
 
     A collection without an index has nothing to be found; raises `UsageError` when that is true of all.
     """
     found: list[tuple[str, Hit]] = []
+    since: list[datetime] = []
     missing: list[UsageError] = []
     names = list(names)
     for name in names:
         try:
             with Search.open_for_reading(root, name) as search:
-                found += [(name, hit) for hit in search.find(typed, limit=limit)]
+                answer = search.answer(typed, limit=limit, everything=everything)
         except UsageError as error:
             missing.append(error)
+            continue
+        found += [(name, hit) for hit in answer.hits]
+        since += [answer.since] if answer.since else []
     if missing and len(missing) == len(names):
         raise missing[0]
     if len(names) - len(missing) > 1:
         found.sort(key=lambda item: (item[1].in_title, item[1].captured_at), reverse=True)
-    return found[:limit]
+    return Everywhere(found[:limit], max(since, default=None) if len(found) < limit else None)
 
 
 class SearchIndex(Search):
@@ -249,6 +245,7 @@ class SearchIndex(Search):
         """Commit, and leave one plain file behind, which readers on read-only media can open."""
         try:
             with translated(self.path):
+                self._fill_newest()
                 self.commit()
                 if is_settled:
                     self._db.execute("DELETE FROM unsettled")
@@ -280,11 +277,10 @@ class SearchIndex(Search):
         title, body = (part.encode("utf-8", "replace").decode() for part in (entry.title, entry.body))
         packed = zlib.compress(body.encode())
         self._db.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", (number, entry.url, digest, title, packed))
-        shown_title = words.indexed(title)
-        self._db.execute("INSERT INTO titles (rowid, title) VALUES (?, ?)", (number, shown_title))
-        self._db.execute(
-            "INSERT INTO bodies (rowid, title, body) VALUES (?, ?, ?)", (number, shown_title, words.indexed(body))
-        )
+        shown = words.indexed(title), words.indexed(body)
+        self._db.execute("INSERT INTO titles (rowid, title) VALUES (?, ?)", (number, shown[0]))
+        self._db.execute("INSERT INTO bodies (rowid, title, body) VALUES (?, ?, ?)", (number, *shown))
+        newest.add(self._db, number, *shown)
         return number
 
     def _free_number(self, second: int) -> int:
@@ -301,12 +297,21 @@ class SearchIndex(Search):
         """Forget a text that no capture has any more."""
         if number is None or self._db.execute("SELECT 1 FROM captures WHERE text = ?", (number,)).fetchone():
             return
-        title, body = self._db.execute("SELECT title, body FROM texts WHERE id = ?", (number,)).fetchone()
         # An index without content must be told what it held (FTS5, 4.4.3).
-        shown_title, shown_body = words.indexed(title), words.indexed(zlib.decompress(body).decode())
-        self._db.execute("INSERT INTO titles (titles, rowid, title) VALUES ('delete', ?, ?)", (number, shown_title))
-        self._db.execute(
-            "INSERT INTO bodies (bodies, rowid, title, body) VALUES ('delete', ?, ?, ?)",
-            (number, shown_title, shown_body),
-        )
+        (shown,) = self._indexed([number])
+        self._db.execute("INSERT INTO titles (titles, rowid, title) VALUES ('delete', ?, ?)", shown[:2])
+        self._db.execute("INSERT INTO bodies (bodies, rowid, title, body) VALUES ('delete', ?, ?, ?)", shown)
+        newest.remove(self._db, *shown)
         self._db.execute("DELETE FROM texts WHERE id = ?", (number,))
+
+    def _indexed(self, numbers: Iterable[int]) -> Iterator[tuple[int, str, str]]:
+        """Texts as they are indexed: number, title, body."""
+        for number in numbers:
+            title, body = self._db.execute("SELECT title, body FROM texts WHERE id = ?", (number,)).fetchone()
+            yield number, words.indexed(title), words.indexed(zlib.decompress(body).decode())
+
+    def _fill_newest(self) -> None:
+        if newest.is_thin(self._db):
+            self._begin()
+            numbers = newest.newest_numbers(self._db)
+            newest.fill(self._db, numbers[-1], self._indexed(reversed(numbers)))

@@ -6,12 +6,12 @@ import sqlite3
 import zlib
 from pathlib import Path
 
-from scraper.archiver import words
+from scraper.archiver import newest, words
 from scraper.archiver.layout import Layout
 from scraper.errors import ArchiveUnwritable, IntegrityError
 
 APPLICATION_ID = 0x73637273  # "scrs"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _VERSION = SCHEMA_VERSION * 1000 + words.VERSION
 
 NUMBERS_A_SECOND = 64
@@ -37,6 +37,7 @@ _SCHEMA = f"""
     -- The words come folded and parted by blanks; beyond ASCII this tokenizer takes every character for a letter.
     CREATE VIRTUAL TABLE titles USING fts5 (title, content='', columnsize=0, tokenize='ascii');
     CREATE VIRTUAL TABLE bodies USING fts5 (title, body, content='', columnsize=0, tokenize='ascii');
+    {newest.SCHEMA}
     PRAGMA user_version = {_VERSION};
     PRAGMA application_id = {APPLICATION_ID};
 """

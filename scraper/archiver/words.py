@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # Raised when words are parted or folded in another way: an index of another version is made again.
 VERSION = 1
@@ -44,8 +45,7 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»「」『』", '"'))
 _TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))(\*?)')
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of a text: where it stands, and its folded form. `is_last` ends a run of an unspaced script."""
 
     start: int
@@ -116,12 +116,13 @@ class Query:
     wanted: tuple[Term, ...]
     unwanted: tuple[Term, ...] = ()
 
-    def expression(self, *, with_unwanted: bool = True) -> str:
-        """In FTS5's language; empty when nothing is wanted."""
+    def expression(self, *, in_title: bool = False) -> str:
+        """In FTS5's language; empty when nothing is wanted. With `in_title` all that is wanted stands in the title."""
         wanted = " AND ".join(term.expression() for term in self.wanted)
-        if not wanted or not self.unwanted or not with_unwanted:
-            return wanted
-        return f"({wanted}) NOT ({' OR '.join(term.expression() for term in self.unwanted)})"
+        if not wanted:
+            return ""
+        found = f"{{title}} : ({wanted})" if in_title else f"({wanted})"
+        return f"({found}) NOT ({' OR '.join(term.expression() for term in self.unwanted)})" if self.unwanted else found
 
 
 def query(typed: str) -> Query:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 @click.command(short_help="Find captured pages by words of title and text.")
 @click.argument("words", metavar="WORDS...", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many pages at most.")
+@click.option("--all", "everything", is_flag=True, help="Look at every capture for common words too, however long.")
 @common_options
-def search(words: tuple[str, ...], limit: int, common: Common) -> int:
+def search(words: tuple[str, ...], limit: int, everything: bool, common: Common) -> int:
     """Find captured pages by words of their title and text: words, '"whole phrases"', beginnings*.
 
-    What holds the words in its title comes first, then the newest. To leave out pages with a word, write
+    What holds the words in its title comes first, then the newest. Where all words are common, only the newest captures
+    are looked at; you are told when there may be more. To leave out pages with a word, write
     `scraper search -- fire -forest`.
     """
     from scraper import archiver
@@ -30,14 +32,19 @@ def search(words: tuple[str, ...], limit: int, common: Common) -> int:
     if not names:
         raise UsageError(f"{root}: there is no archive here; name one with --archive")
     typed = " ".join(words)
-    found = archiver.find_everywhere(root, names, typed, limit=limit)
-    for collection, hit in found:
+    found = archiver.find_everywhere(root, names, typed, limit=limit, everything=everything)
+    for collection, hit in found.hits:
         if common.as_json:
             common.console.record(_fields(collection, hit))
         else:
             common.console.result(_for_people(hit))
-    if not found:
+    if not found.hits:
         common.console.trouble(f"nothing is found for: {typed}")
+    if found.since:
+        common.console.trouble(
+            f"these words are common, so only pages captured since {found.since:%Y-%m-%d} were looked at; "
+            "--all looks at every one"
+        )
     return 0
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scraper import archiver
-from scraper.archiver.search import Hit, find_everywhere
+from scraper.archiver.search import Everywhere, find_everywhere
 from scraper.errors import IntegrityError, ScraperError, UsageError
 from scraper.replay import address
 from scraper.replay.holdings import Holdings
@@ -78,7 +78,8 @@ class Overview:
         if (place := self._place_of(words)) is not None:
             return RedirectResponse(place, 302)
         number = min(_page_number(request), MOST_RESULT_PAGES)
-        hits, trouble = self._found(words, number * HITS_A_PAGE + 1)
+        found, trouble = self._found(words, number * HITS_A_PAGE + 1)
+        hits = found.hits
         values = {
             "words": words,
             "hits": hits[(number - 1) * HITS_A_PAGE : number * HITS_A_PAGE],
@@ -86,17 +87,18 @@ class Overview:
             "page": number,
             "more": len(hits) > number * HITS_A_PAGE and number < MOST_RESULT_PAGES,
             "trouble": trouble,
+            "since": found.since,
             "collections": self._holdings.names,
         }
         return HTMLResponse(render("search.html", values))
 
-    def _found(self, words: str, limit: int) -> tuple[list[tuple[str, Hit]], str]:
+    def _found(self, words: str, limit: int) -> tuple[Everywhere, str]:
         if not words:
-            return [], ""
+            return Everywhere([]), ""
         try:
             return find_everywhere(self._holdings.root, self._holdings.names, words, limit=limit), ""
         except ScraperError as error:
-            return [], str(error)
+            return Everywhere([]), str(error)
 
     def _place_of(self, words: str) -> str | None:
         """Where the captures of a typed address are listed; None for words."""
