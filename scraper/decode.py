@@ -13,6 +13,11 @@ from w3lib import encoding as w3
 
 # The Encoding Standard knows no DOS code page but 866: no page is written in another, whatever a detector says.
 _DOS = re.compile(r"(?i)(?:cp|ibm)-?(?!866)[478]\d\d$")
+# The Encoding Standard, 4.2, by the names of Python's codecs, as w3lib resolves its labels to them.
+_ENCODINGS = re.compile(
+    r"utf-8|utf-16-[bl]e|cp866|koi8-[ru]|mac-roman|gb18030|big5hkscs|euc_jp|iso2022_jp|cp(?:932|949|874|125[0-8])"
+    r"|iso8859-(?:[2-8]|1[03456])"
+)
 _SAMPLE_BYTES = 256 * 1024
 _FALLBACK = "cp1252"  # windows-1252: what browsers take when nothing is known
 
@@ -28,22 +33,41 @@ class Text:
 
 def html(body: bytes, content_type: str | None = None) -> Text:
     """Decode a page: BOM > HTTP charset > meta > valid UTF-8 > detector > windows-1252 (HTML standard, 13.2.3)."""
-    bom, _ = w3.read_bom(body)
-    declared = w3.http_content_type_encoding(content_type) if content_type else None
-    meta = None if bom or declared else w3.html_body_declared_encoding(body[:_SAMPLE_BYTES])
-    rule = "bom" if bom else "http" if declared else "meta" if meta else _undeclared_rule(body)
-    encoding, text = w3.html_to_unicode(content_type, body, auto_detect_fun=_detect, default_encoding=_FALLBACK)
-    return Text(text, encoding, rule)
+    if marked := _marked(body):
+        return marked
+    if encoding := _honoured(w3.http_content_type_encoding(content_type) if content_type else None):
+        return Text(w3.to_unicode(body, encoding), encoding, "http")
+    if encoding := _honoured(w3.html_body_declared_encoding(body[:_SAMPLE_BYTES])):
+        # HTML standard, 13.2.3.2: what a meta could say in UTF-16 it says in UTF-8.
+        encoding = "utf-8" if encoding.startswith("utf-16") else encoding
+        return Text(w3.to_unicode(body, encoding), encoding, "meta")
+    return _undeclared(body)
 
 
 def plain(body: bytes) -> Text:
     """Decode a text file that declares nothing: BOM > UTF-16 without BOM > valid UTF-8 > detector > windows-1252."""
-    bom, _ = w3.read_bom(body)
-    if bom is None and (wide := _wide_without_bom(body)):
+    if marked := _marked(body):
+        return marked
+    if wide := _wide_without_bom(body):
         return Text(body.decode(wide, "replace"), wide, "detector")
-    rule = "bom" if bom else _undeclared_rule(body)
-    encoding, text = w3.html_to_unicode(None, body, auto_detect_fun=_detect, default_encoding=_FALLBACK)
-    return Text(text, encoding, rule)
+    return _undeclared(body)
+
+
+def _marked(body: bytes) -> Text | None:
+    encoding, mark = w3.read_bom(body)
+    return Text(w3.to_unicode(body[len(mark) :], encoding), encoding, "bom") if encoding and mark else None
+
+
+def _undeclared(body: bytes) -> Text:
+    encoding = _detect(body)
+    return Text(w3.to_unicode(body, encoding), encoding, _undeclared_rule(body))
+
+
+def _honoured(encoding: str | None) -> str | None:
+    """A declared encoding, if browsers know it: Python has codecs that are no encodings of text (`idna`, `zlib`)."""
+    if encoding == "utf-16":
+        return "utf-16-le"
+    return encoding if encoding and _ENCODINGS.fullmatch(encoding) else None
 
 
 def _wide_without_bom(body: bytes) -> str | None:
@@ -76,7 +100,7 @@ def _detect(body: bytes) -> str:
         return "utf-8"
     found = cchardet.detect(body[:_SAMPLE_BYTES])["encoding"]
     encoding = w3.resolve_encoding(found) if found else None
-    if encoding is None or _DOS.match(encoding) or _reads_alike(body, encoding):
+    if encoding is None or not _ENCODINGS.fullmatch(encoding) or _DOS.match(encoding) or _reads_alike(body, encoding):
         return _FALLBACK
     return encoding
 

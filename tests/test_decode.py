@@ -50,6 +50,26 @@ def test_a_text_in_utf_16_without_a_mark_is_known_by_its_zeros(encoding):
     assert decode.plain("Original url: https://e.example/".encode(encoding)).text == "Original url: https://e.example/"
 
 
+@pytest.mark.parametrize("name", ["idna", "undefined", "zlib", "rot13", "punycode", "unicode_escape", "utf-7", "hex"])
+def test_a_codec_that_no_browser_knows_counts_as_undeclared(name):
+    by_header = decode.html("caf\u00e9 \\ud800".encode(), f"text/html; charset={name}")
+    assert (by_header.text, by_header.rule) == ("café \\ud800", "utf-8")
+    page = f'<meta charset="{name}">café'
+    assert decode.html(page.encode()) == decode.Text(page, "utf-8", "utf-8")
+    assert decode.plain(page.encode()) == decode.Text(page, "utf-8", "utf-8")
+
+
+def test_utf_16_is_little_endian_in_a_header_and_utf_8_in_a_meta():
+    assert decode.html("né".encode("utf-16-le"), "text/html; charset=utf-16").text == "né"
+    assert decode.html('<meta charset="utf-16">né'.encode()).text == '<meta charset="utf-16">né'
+
+
+def test_every_encoding_of_the_standard_is_known_to_python():
+    labels = "macintosh windows-874 gbk gb2312 big5 euc-jp iso-2022-jp shift_jis euc-kr koi8-u ibm866"
+    pages = [decode.html(b"abc", f"text/html; charset={label}") for label in labels.split()]
+    assert {page.rule for page in pages} == {"http"}
+
+
 def test_broken_utf_8_is_replaced_and_never_raises():
     assert "�" in decode.html(b"ab\xff", "text/html; charset=utf-8").text
 
