@@ -379,3 +379,9 @@ def test_the_plot_has_few_enough_bars_whatever_the_time(first: date, last: date,
     found, spans = plot.spans(first, last)
     assert (found, len(spans)) == (kind, count)
     assert spans[-1].start <= last < spans[-1].end
+
+
+@pytest.mark.parametrize("first", [date(9999, 12, 1), date(9999, 1, 1), date(9995, 1, 1), date(2026, 1, 1)])
+def test_a_forged_record_at_the_end_of_the_calendar_does_not_hide_the_plot(first: date) -> None:
+    _, spans = plot.spans(first, date(9999, 12, 31))
+    assert spans[-1].start <= spans[-1].end == date.max

@@ -54,20 +54,26 @@ def spans(first: date, last: date) -> tuple[str, list[Span]]:
 
 def _stepped(first: date, last: date, step: int) -> list[Span]:
     starts = [first + timedelta(n) for n in range(0, (last - first).days + 1, step)]
-    return [Span(start, start + timedelta(step), start.isoformat()) for start in starts]
+    return [Span(start, start + min(timedelta(step), date.max - start), start.isoformat()) for start in starts]
 
 
 def _months(first: date, last: date) -> list[Span]:
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     starts = [date(n // 12, n % 12 + 1, 1) for n in numbers]
-    ends = [date((n + 1) // 12, (n + 1) % 12 + 1, 1) for n in numbers]
+    ends = [*starts[1:], _next_year(last) if last.month == 12 else date(last.year, last.month + 1, 1)]
     return [Span(start, end, f"{start:%Y-%m}") for start, end in zip(starts, ends, strict=True)]
 
 
 def _years(first: date, last: date) -> list[Span]:
     # What a wrong clock wrote must not make thousands of bars.
     years = range(max(first.year, last.year - MOST_BARS + 1), last.year + 1)
-    return [Span(date(year, 1, 1), date(year + 1, 1, 1), f"{year:04}") for year in years]
+    starts = [date(year, 1, 1) for year in years]
+    return [Span(start, _next_year(start), f"{start.year:04}") for start in starts]
+
+
+def _next_year(day: date) -> date:
+    """The first day of the next year; the calendar ends with 9999, which a forged record may say."""
+    return date.max if day.year == date.max.year else date(day.year + 1, 1, 1)
 
 
 def bars(counts: Sequence[Count]) -> list[Bar]:
