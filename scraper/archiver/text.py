@@ -63,6 +63,10 @@ class Texts:
             raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
         return article, markdown
 
+    def read_fields(self, url: str, captured_at: datetime) -> dict[str, Any] | None:
+        """The article's JSON alone, as `load` gives it."""
+        return self.load(self.stem(url, captured_at))
+
     def renew(self, stem: str, fields: Mapping[str, Any], markdown: str) -> bool:
         """Write both files of a text anew, if they are not what is there; the old ones stay beside them.
 

@@ -147,6 +147,6 @@ def page_line(root: Path, visit: Mapping[str, Any]) -> PageLine:
     page = archiver.Page(visit["final_href"], captured_at, visit["title"], visit["status"])
     text = None
     if visit["text_path"]:
-        stored = archiver.Texts(root, visit["collection"]).read(visit["final_href"], captured_at)
-        text = stored[0].get("article", {}).get("text") if stored else None
+        stored = archiver.Texts(root, visit["collection"]).read_fields(visit["final_href"], captured_at)
+        text = stored["article"].get("text") if stored else None
     return PageLine(page.line(), text)

@@ -55,8 +55,8 @@ def rows(visits: Iterable[Mapping[str, Any]], root: Path) -> Iterator[dict[str, 
         stored = None
         if visit["text_path"]:
             captured_at = datetime.fromisoformat(visit["captured_at"])
-            stored = archiver.Texts(root, visit["collection"]).read(visit["final_href"], captured_at)
-        yield _row(visit, stored[0] if stored else {})
+            stored = archiver.Texts(root, visit["collection"]).read_fields(visit["final_href"], captured_at)
+        yield _row(visit, stored or {})
 
 
 def _row(visit: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
