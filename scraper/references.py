@@ -198,7 +198,6 @@ _IN_CALL = re.compile(
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|(\r\n|[\n\r\f])|([\s\S])|\Z)")
 _ABSOLUTE = re.compile(r"[\x00-\x20]*+(?:[a-z][a-z0-9+.-]*+:|[/\\]{2})", re.I)
 _NO_ADDRESS = re.compile(r"(?:=|(?<![-\w\\])(?:content|quotes)\s{0,9}:)\Z", re.I)
-_TELLING = re.compile(r"(?i)url|src|import|image|\\|[:/\\][/\\]")
 
 
 def css_unescaped(text: str) -> str:
@@ -224,8 +223,7 @@ def in_css(text: str) -> Iterator[Reference]:
     Imports are STYLE, what a `@font-face` names is FONT, all else IMAGE. Strings that look like absolute URLs come as
     OTHER wherever a browser could be brought to use them as such (`image-set(var(--x))`).
     """
-    if _TELLING.search(text):
-        yield from _Sheet(text).references()
+    return _Sheet(text).references()
 
 
 class _Sheet:

@@ -19,7 +19,7 @@ HERE = Place("main", "20190909120300", "https://e.org/a/b?c=1")
 AT = "/main/20190909120300"
 
 # The language that a rewritten page may be written in: see scraper/replay/rewriting.
-TAG = r"</?[a-zA-Z][^\s\"'<>/=]*(?: [^\s\"'<>/=]+(?:=\"[^\"<]*\")?|[ \n]+[a-zA-Z-]+=\"[^\"<]*\")*[ \n]*/?>"
+TAG = r"</?[a-zA-Z][^\s\"'<>/=]*(?: [^\s\"'<>/=]+(?:=\"[^\"<]*\")?|[ \n]+[a-zA-Z0-9_:-]+(?:=\"[^\"<]*\")?)*[ \n]*/?>"
 LANGUAGE = re.compile(
     rf"(?:<!(?i:doctype)[^<>]*>)?(?:[^<]|{TAG}|<style(?: [^<>]*)?>(?:[^<]|<(?![A-Za-z/!?]))*</style>)*"
 )

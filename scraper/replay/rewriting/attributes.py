@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-
 from scraper.references import (
     LAZY_SOURCES,
     LAZY_SRCSETS,
@@ -55,6 +52,7 @@ _DROPPED = frozenset(
         ),
     }
 )
+_MOST_KNOWN = 10_000
 _KEPT_LINKS = ("mailto:", "tel:")
 _CSS_ATTRIBUTES = frozenset(
     {
@@ -94,7 +92,7 @@ class Addresses:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.based = False  # has the page a <base> which leads "#part" elsewhere?
-        self._link: Callable[[str], str] = lru_cache(maxsize=4096)(self._linked)
+        self._known: dict[str, str] = {}
 
     def rewritten(self, tag: str, found: dict[str, str]) -> str:
         """The attributes as they are to be written, each with a blank before it."""
@@ -118,7 +116,7 @@ class Addresses:
             return tokens.escaped(self.srcset(tokens.unescaped(value))) or None
         kind = attribute_kind(tag, name)
         if kind is Kind.LINK:
-            return self._link(value) or None
+            return self.linked(value) or None
         if kind is not None:
             return self._shown(tag, value, kind)
         if name in _CSS_ATTRIBUTES and (name == "style" or "(" in value or "\\" in value or "&" in value):
@@ -132,6 +130,15 @@ class Addresses:
         if tag == "use" and url.lstrip().lower().startswith("data:"):
             return None
         return tokens.escaped(styles.embedded(url, kind, self.place)) or None
+
+    def linked(self, value: str) -> str:
+        """The value to write for a link's; "" where it leads nowhere."""
+        address = self._known.get(value)
+        if address is None:
+            address = self._linked(value)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[value] = address
+        return address
 
     def _linked(self, value: str) -> str:
         url = tokens.unescaped(value).strip(tokens.WHITE)
@@ -160,9 +167,9 @@ def awake(found: dict[str, str]) -> dict[str, str]:
     """A picture's attributes with the address which a script would have put in later."""
     source = next((found[name] for name in LAZY_SOURCES if found.get(name)), "")
     candidates = next((found[name] for name in LAZY_SRCSETS if found.get(name)), "")
-    new = dict(found)
-    if source and is_placeholder(tokens.unescaped(found.get("src", ""))):
+    new = {}
+    if source and source != found.get("src") and is_placeholder(tokens.unescaped(found.get("src", ""))):
         new["src"] = source
-    if candidates and is_placeholder(tokens.unescaped(found.get("srcset", ""))):
+    if candidates and candidates != found.get("srcset") and is_placeholder(tokens.unescaped(found.get("srcset", ""))):
         new["srcset"] = candidates
-    return new
+    return {**found, **new} if new else found

@@ -45,7 +45,6 @@ _ICONS = frozenset({"icon", "apple-touch-icon", "apple-touch-icon-precomposed", 
 _KEPT_PRAGMAS = frozenset({"x-ua-compatible", "content-language", "default-style", "imagetoolbar"})
 _DOCTYPE = re.compile(r"[\w\s\"'./:+,;()-]*", re.ASCII)
 _BY_SCRIPT = re.compile(r"(?:\bmedia\s{0,9}=\s{0,9}['\"]?([\w\s,():-]{0,100}))|stylesheet", re.I)
-_BASE = re.compile(rf"(?i)<base(?=[{tokens.WHITE}/])")
 
 
 class TooLarge(ScraperError):
@@ -69,50 +68,70 @@ class _Page:
 
     def __init__(self, text: str, place: Place, bar: str, depth: int) -> None:
         self._text = text
-        self._bar = bar
+        self._trusted = bar
         self._depth = depth
+        self._base_seen = False
+        self._begin(place)
+
+    def _begin(self, place: Place) -> None:
+        self._bar = self._trusted
         self._out: list[str] = []
         self._bar_at: int | None = None  # where it goes if there is no <body>
         self._refresh = ""
         self._foreign = 0  # how deep in SVG or MathML
         self._in_noscript = False
         self._woken = False  # was the last picture one that a script would have loaded?
-        self._addresses = Addresses(self._based(place))
-        self._addresses.based = bool(self._addresses.place.base)
+        self._addresses = Addresses(place)
+        self._addresses.based = bool(place.base)
 
-    def _based(self, place: Place) -> Place:
-        """The place with the page's base: of the first `<base>` that has a href (HTML standard, 4.2.3)."""
-        href = _base_href(self._text)
-        if href is None:
-            return place
-        base = urls.resolved(href.strip(tokens.WHITE), place.base or place.url)
+    def _base(self, found: dict[str, str], at: int) -> int:
+        """Mind a `<base>`: the first that has a href holds for all addresses, also for those before it (4.2.3)."""
+        if self._base_seen or "href" not in found:
+            return at
+        self._base_seen = True
+        place = self._addresses.place
+        base = urls.resolved(tokens.unescaped(found["href"]).strip(tokens.WHITE), place.base or place.url)
         apart = base.partition("#")[0] != place.url.partition("#")[0]
-        return replace(place, base=base) if apart and base.startswith(("http://", "https://")) else place
+        if not apart or not base.startswith(("http://", "https://")):
+            return at
+        self._begin(replace(place, base=base))
+        return 0
 
     def written(self) -> str:
         """The whole page."""
-        text, out, at = self._text, self._out, 0
-        match = tokens.TOKEN.match
+        text, at = self._text, 0
         while at < len(text):
-            found = match(text, at)
-            assert found is not None, "every character begins some token"
-            at = found.end()
-            kind = found.lastgroup
-            if kind == "clean":
-                out.append(found[0])
+            at = self._run(at)
+        self._place_bar()
+        return "".join(self._out)
+
+    def _run(self, at: int) -> int:
+        """Write tokens for as long as each begins where the last one ended; where to read on."""
+        write, link = self._out.append, self._addresses.linked
+        for found in tokens.TOKEN.finditer(self._text, at):
+            kind, at = found.lastgroup, found.end()
+            if kind == "rest":
+                clean, before, mid, href, after, rest = found.group("clean", "before", "mid", "href", "after", "rest")
+                if address := link(href):
+                    write(f"{clean}{before}{mid}{address}{after}{rest}")
+                else:
+                    write(f"{clean}{before}{mid.rpartition('href')[0].rstrip()}{after[1:]}{rest}")
+            elif kind == "clean":
+                write(found["clean"])
             elif kind == "end":
                 if found["end"]:  # else the page ends in the tag, and the browser drops it
-                    at = self._start(found["name"], found["attributes"], at)
+                    onward = self._start(found["name"], found["attributes"], at)
+                    if onward != at:
+                        return onward
             elif kind == "closed":
                 self._close(found["closed"].lower())
             elif kind == "cdata":
-                at = self._cdata(found, at)
+                return self._cdata(found, at)
             elif kind == "stray":
-                out.append("&lt;")
-            elif kind == "doctype" and not out:
-                out.append(f"<!{found[0][2:-1]}>" if _DOCTYPE.fullmatch(found["doctype"]) else "<!DOCTYPE html>")
-        self._place_bar()
-        return "".join(out)
+                write("&lt;")
+            elif kind == "doctype" and not self._out:
+                write(f"<!{found[0][2:-1]}>" if _DOCTYPE.fullmatch(found["doctype"]) else "<!DOCTYPE html>")
+        return at
 
     # ------------------------------------------------------------------ tags
 
@@ -123,13 +142,15 @@ class _Page:
         if name in tokens.RAW:
             end = at if closed else tokens.raw_end(name, self._text, at)
             self._raw(name, attributes, self._text[at:end])
-            closing = None if closed else tokens.TOKEN.match(self._text, end)
+            closing = None if closed else tokens.END_TAG.match(self._text, end)
             return closing.end() if closing else end
         if name == "plaintext":
             self._out.append(f"<pre>{_text(self._text[at:])}</pre>")
             return len(self._text)
         if name == "noscript":
             self._in_noscript = True
+        if name == "base":
+            return self._base(tokens.attributes(attributes), at)
         if name in _UNWRAPPED or not tokens.writable(written_name):
             return at
         found = tokens.attributes(attributes) if attributes else {}
@@ -179,7 +200,7 @@ class _Page:
         if self._in_noscript and self._woken:
             return  # the same picture for those without scripts, and it is shown already
         if not self._in_noscript:
-            self._woken = awake(found) != found
+            self._woken = awake(found) is not found
         self._tag(name, found, closed)
 
     def _animation(self, name: str, found: dict[str, str], closed: bool) -> None:
@@ -291,22 +312,6 @@ class _Page:
         extra = self._bar + self._refresh
         if extra:
             self._out.insert(self._bar_at if self._bar_at is not None else min(1, len(self._out)), extra)
-
-
-def _base_href(text: str) -> str | None:
-    """The `href` of a page's `<base>`, looked for only where there seems to be one, and not in comments and scripts."""
-    last = max((found.start() for found in _BASE.finditer(text)), default=-1)
-    at = 0
-    while at <= last:
-        token = tokens.TOKEN.match(text, at)
-        assert token is not None, "every character begins some token"
-        at = token.end()
-        name = (token["name"] or "").lower()
-        if name in tokens.RAW:
-            at = tokens.raw_end(name, text, at)
-        elif name == "base" and (href := tokens.attributes(token["attributes"]).get("href")) is not None:
-            return tokens.unescaped(href)
-    return None
 
 
 def _applied(found: dict[str, str], handler: re.Match[str] | None) -> dict[str, str]:

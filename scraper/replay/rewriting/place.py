@@ -21,12 +21,12 @@ MODIFIERS = {
     Kind.LINK: "",
 }
 # Addresses which the WHATWG parser would give back as they are, or with the base's origin before them: nothing to
-# escape, to lower or (with `_WALKS`) to walk up. The last label begins with a letter: others may be IPv4 numbers.
+# escape, to lower or (as there is neither "/." nor "/%2") to walk up. The last label begins with a letter, for
+# others may be IPv4 numbers.
 _HOST = r"https?://(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*+/"
 _PATH = r"[A-Za-z0-9~_?=&;,:+!*%$()@./-]*+"
 _NORMAL = re.compile(_HOST + _PATH)
 _ROOTED = re.compile(r"/(?!/)" + _PATH)
-_WALKS = re.compile(r"/(?:\.|%2)|xn--")
 _SPACE = "".join(map(chr, range(0x21)))
 
 
@@ -41,7 +41,7 @@ class Place:
 
     def resolve(self, url: str) -> str | None:
         """An address made absolute, with its fragment and without userinfo; None where it is none of the web's."""
-        if len(url) <= urls.LONGEST_URL and not _WALKS.search(url):
+        if len(url) <= urls.LONGEST_URL and not ("/." in url or "/%2" in url or "xn--" in url):
             if _NORMAL.fullmatch(url):
                 return url
             if _ROOTED.fullmatch(url) and (origin := _origin(self.base or self.url)):

@@ -13,26 +13,53 @@ _ATTRIBUTES = (
 )
 # Elements and attributes that need a look; all others are copied as they are when they are cleanly written.
 _SPECIAL = (
-    "applet|audio|base|bgsound|body|embed|fencedframe|form|frame|frameset|head|iframe|image|img|math|noembed|noframes"
-    "|noscript|object|param|plaintext|portal|script|source|style|svg|textarea|title|video|xmp"
+    "applet|audio|base|bgsound|body|embed|fencedframe|form|frame|frameset|head|iframe|image|img|link|math|meta|model"
+    "|noembed|noframes|noscript|object|param|plaintext|portal|script|source|style|svg|textarea|title|video|xmp"
+)
+_SPECIAL_ENDS = (
+    "applet|base|bgsound|embed|fencedframe|head|math|model|noembed|noframes|noscript|object|param|plaintext|portal"
+    "|script|svg|xmp"
 )
 _HARMLESS = (
-    "class|id|alt|title|width|height|role|lang|dir|name|type|value|for|placeholder|colspan|rowspan|align|valign|border"
-    "|cellpadding|cellspacing|itemprop|itemscope|itemtype|property|datetime|hidden|tabindex|d|viewBox|x|y|r|cx|cy|label"
-    "|color|size|face|bgcolor|scope|start|media|data-[a-z0-9-]{1,60}|aria-[a-z]{1,30}"
+    r"class|data-[a-z0-9_-]++|aria-[a-z]++|id|title|alt|width|height|role|rel|lang|dir|name|type|value|for|placeholder"
+    r"|colspan|rowspan|align|valign|border|cellpadding|cellspacing|content|item(?:prop|scope|type|id)|property|datetime"
+    r"|hidden|tabindex|label|color|size|face|bgcolor|scope|start|media|version|viewBox|preserveAspectRatio|focusable"
+    r"|x-[a-z-]++|xmlns(?::xlink)?+|gradientUnits|gradientTransform|transform|offset|stop-(?:color|opacity)"
+    r"|d|x[12]?|y[12]?|r[xy]?|c[xy]|f[xy]"
 )
-_PAINT = "fill|stroke|fill-rule|clip-rule|stroke-width|stroke-linecap|stroke-linejoin|opacity|points"
-_PASSED = rf"(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\]*+\""
-# No `<` in the values, and tags of the plainest form only: what is copied keeps to the language of the output.
-_CLEAN = (
-    rf"[^<]++|<(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+(?:[ \n]++(?:{_PASSED}))*+[ \n]*+/?>"
-    rf"|</(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+>|</[abi]>"
-    r"|<meta[ \n]++(?:property|itemprop)=\"[^\"<]*+\"[ \n]++content=\"[^\"<]*+\"[ \n]*+/?>"
+_PAINT = "fill|stroke|fill-rule|clip-rule|stroke-width|stroke-linecap|stroke-linejoin|stroke-miterlimit|opacity|points"
+# No `<` in the values, and tags of the plainest form only: what is copied keeps to the language of the output. Styles
+# and paints without quotes, escapes, functions (but for references to a part of the page) and slashes name no address.
+_PASSED = (
+    rf"[ \n]++(?:(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\]*+\"|style=\"[^\"'<(\\&@/]*+\""
+    r"|(?:fill|stroke|clip-path|mask|filter)=\"url\(\#[a-zA-Z0-9_-]++\)\"|(?:itemscope|hidden|disabled)(?=[ \n>]))"
 )
+_DRAWING = "linearGradient|radialGradient|clipPath"
+_TEXT_AND_TAGS = (
+    rf"[^<]++|<(?:(?!(?:{_SPECIAL})[\s/>])[a-z][a-z0-9-]*+|{_DRAWING})(?:{_PASSED})*+[ \n]*+/?>"
+    rf"|</(?:(?!(?:{_SPECIAL_ENDS})[\s/>])[a-z][a-z0-9-]*+|{_DRAWING})>"
+    r"|<title>[^<]*+</title>"
+    rf"|<use(?:{_PASSED}|[ \n]++(?:xlink:)?+href=\"\#[a-zA-Z0-9_-]++\")*+[ \n]*+/?>"
+)
+_META = (
+    r"<meta(?:[ \n]++(?:(?:property|itemprop|content|id|class|lang|data-[a-z0-9-]++)=\"[^\"<]*+\""
+    r"|name=\"(?!(?i:referrer|monetization))[a-zA-Z0-9_:.-]++\"))*+[ \n]*+/?>"
+)
+_CLEAN = rf"{_TEXT_AND_TAGS}|<svg(?:{_PASSED})*+[ \n]*+>(?:{_TEXT_AND_TAGS})*+</svg>|{_META}"
+# What most tags are that need one thing done: links with nothing else to them, and scripts without comments.
+_TARGET = r"(?:[ \n]++target=\"[^\"<]*+\")?+"
+_LINK = (
+    rf"(?P<before><a(?:{_PASSED})*+){_TARGET}(?P<mid>(?:{_PASSED})*+[ \n]++href=\")(?P<href>[^\"<]*+)"
+    rf"(?P<after>\"(?:{_PASSED})*+){_TARGET}(?P<rest>(?:{_PASSED})*+[ \n]*+>)"
+)
+_SCRIPT = (
+    rf"<script(?=[{WHITE}/>]){_ATTRIBUTES}>(?<!/>)(?:[^<]++|<(?!!--|/?[sS][cC][rR][iI][pP][tT]))*+</script[{WHITE}]*+>"
+)
+_END_TAG = rf"</(?P<closed>[a-zA-Z][^{WHITE}/>]*+){_ATTRIBUTES}(?:>|\Z)"
 TOKEN = re.compile(
-    rf"(?P<clean>(?:{_CLEAN})++)"
+    rf"(?P<clean>(?:{_CLEAN})++)(?:{_LINK}|{_SCRIPT})?+|{_SCRIPT}"
     rf"|<(?P<name>[a-zA-Z][^{WHITE}/>]*+)(?P<attributes>{_ATTRIBUTES})(?P<end>>|\Z)"
-    rf"|</(?P<closed>[a-zA-Z][^{WHITE}/>]*+){_ATTRIBUTES}(?:>|\Z)"
+    rf"|{_END_TAG}"
     r"|<!--(?:-?>|.*?(?:--!?>|\Z))"
     r"|<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|\Z)"
     r"|<!(?P<doctype>[dD][oO][cC][tT][yY][pP][eE](?![a-zA-Z])[^><]*+)>"
@@ -40,17 +67,21 @@ TOKEN = re.compile(
     r"|(?P<stray><)",
     re.DOTALL,
 )
+END_TAG = re.compile(_END_TAG)
 _ATTRIBUTE = re.compile(
     rf"([^{WHITE}/>][^{WHITE}/>=]*+)"
     rf"(?:[{WHITE}]*+=[{WHITE}]*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^{WHITE}>\"'][^{WHITE}>]*+))?+)?+"
 )
 _PLAIN_NAME = re.compile(r"[^\s\"'<>/=\x00-\x1f\x7f]{1,200}")
+_RAW_NAMES = ("style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+# Letters in both cases written out: patterns that begin with a literal are looked for many times faster.
 _RAW_END = {
-    name: re.compile(rf"(?i)</{name}(?=[{WHITE}/>])")
-    for name in ("style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+    name: re.compile("</" + "".join(f"[{letter}{letter.upper()}]" for letter in name) + rf"(?=[{WHITE}/>])")
+    for name in _RAW_NAMES
 }
 RAW = frozenset({*_RAW_END, "script"})
-_SCRIPT_SIGN = re.compile(rf"(?i)<!--|-->|<(/?)script(?=[{WHITE}/>])")
+_SCRIPT_SIGN = re.compile(rf"<(?:!--|(/?)[sS][cC][rR][iI][pP][tT](?=[{WHITE}/>]))")
+_COMMENTED_SIGN = re.compile(rf"-->|<(?:!--|(/?)[sS][cC][rR][iI][pP][tT](?=[{WHITE}/>]))")
 _CHARACTER = re.compile(r"&(#[xX][0-9a-fA-F]++;?|#[0-9]++;?|[a-zA-Z][a-zA-Z0-9]*+;?)(=?)")
 
 
@@ -106,8 +137,13 @@ def raw_end(name: str, text: str, at: int) -> int:
 
 def _script_end(text: str, at: int) -> int:
     """The end of a script, which inside `<!-- <script>` is not its first end tag (13.2.5.20-29)."""
+    first = _SCRIPT_SIGN.search(text, at)
+    while first and first[0] != "<!--" and not first[1]:
+        first = _SCRIPT_SIGN.search(text, first.end())
+    if first is None or first[1]:
+        return first.start() if first else len(text)
     commented = nested = False
-    for sign in _SCRIPT_SIGN.finditer(text, at):
+    for sign in _COMMENTED_SIGN.finditer(text, first.start()):
         if sign[0] == "<!--":
             commented = True
         elif sign[0] == "-->":
