@@ -8,6 +8,8 @@ import signal
 import subprocess
 from typing import Any
 
+import brotlicffi  # type: ignore[import-untyped]
+import foreign
 import pytest
 from cli import ENVIRONMENT, Cli, until
 from hypothesis import given
@@ -207,6 +209,38 @@ def test_a_record_that_is_damaged_keeps_its_text(archived: Cli) -> None:
     assert done.returncode == 5
     assert "http://a.test/fire: its record in" in done.stderr
     assert text_of(archived, "a.test") == before
+
+
+def test_the_captures_of_other_tools_are_extracted_again_from_their_files(cli: Cli) -> None:
+    records = [
+        foreign.info(),
+        foreign.record(foreign.http(foreign.page()), "http://a.test/plain"),
+        foreign.record(
+            foreign.http(brotlicffi.compress(foreign.page("Beavers return")), "Content-Encoding: br"),
+            "http://a.test/packed",
+        ),
+        foreign.record(
+            foreign.http(foreign.page("Storks return"), "transfer-encoding: chunked", status="HTTP/2 200"),
+            "<http://a.test/unchunked>",
+        ),
+    ]
+    (cli.folder / "members.warc.gz").write_bytes(foreign.members(records))
+    (cli.folder / "plain.warc").write_bytes(
+        foreign.record(foreign.http(foreign.page("Cranes return")), "http://b.test/")
+    )
+    assert cli.run("import", "members.warc.gz", "plain.warc").returncode == 0
+    folder = cli.archive / "collections" / "imported"
+    before = {path: path.read_bytes() for path in (folder / "text").rglob("*.*") if path.is_file()}
+    assert len(before) == 8
+    same = patched(cli, NO_NETWORK, "extract", "--all", "--verbose")
+    assert "4 of 4 captures extracted: 4 same" in same.stderr
+    warcs = {path: path.read_bytes() for path in (folder / "archive").iterdir()}
+    done = patched(cli, NO_NETWORK + NEWER, "extract", "--all", "--verbose")
+    assert "4 of 4 captures extracted: 4 written" in done.stderr
+    assert {path: path.read_bytes() for path in (folder / "archive").iterdir()} == warcs
+    titles = {json.loads(path.read_bytes())["article"]["title"] for path in before if path.suffix == ".json"}
+    assert titles == {f"{animals} return (better)" for animals in ("Otters", "Beavers", "Storks", "Cranes")}
+    assert [row["url"] for row in cli.lines("search", "beavers better")] == ["http://a.test/packed"]
 
 
 SLOW = NEWER.replace(
