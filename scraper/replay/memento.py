@@ -10,14 +10,18 @@ from scraper import message, urls
 from scraper.archiver import IndexEntry
 from scraper.errors import ScraperError, UsageError
 from scraper.model import Exchange
-from scraper.replay import address, answers, cdx, links, missing, payload, policy, ranges, rendering
+from scraper.replay import address, answers, cdx, link_header, missing, payload, policy, ranges, rendering
 from scraper.replay.address import PAGE, RAW, Address
 from scraper.replay.answers import Answer
 from scraper.replay.holdings import Holdings, nearest
 from scraper.replay.policy import Headers
+from scraper.replay.rendering import Draft
 
-_LARGE_RECORD_BYTES = 96 * 1024  # as it lies in the WARC; reading one takes milliseconds
+_LARGE_RECORD_BYTES = 32 * 1024  # as it lies in the WARC; it can be a thousand times as large unpacked
 _LAST_STATUS = 599  # beyond it is no HTTP (RFC 9110, 15), though servers do so: 999 is a known refusal
+# Fetch, 2.2.5: the destinations of requests whose answers are parts of a page, or go to a program.
+_PARTS = frozenset({"audio", "empty", "font", "image", "json", "manifest", "script", "style", "track", "video", "xslt"})
+_BY_DESTINATION = (b"vary", b"sec-fetch-dest, accept")
 _WITH_LOCATION = frozenset({300, 301, 302, 303, 307, 308})
 
 
@@ -44,6 +48,19 @@ class Found:
     def is_large(self) -> bool:
         """Whether answering takes so long that others should not wait for it."""
         return self.entry.location.length > _LARGE_RECORD_BYTES or self.entry.is_revisit
+
+    @property
+    def becomes_document(self) -> bool:
+        """Whether a browser will make a document of the answer, in a tab or a frame.
+
+        Browsers say so, also to this machine (Fetch Metadata, 2.1). What says nothing is a program, but for an old
+        browser, whose navigations are known by their `Accept`; where a person looks, it is taken for one.
+        """
+        headers = self.asked.headers
+        if destination := headers.get("sec-fetch-dest"):
+            return destination not in _PARTS
+        by_person = "text/html" in headers.get("accept", "") and headers.get("user-agent", "").startswith("Mozilla/")
+        return by_person or self.address.modifier in (PAGE, "mp_", "if_")
 
     @property
     def shown(self) -> Address:
@@ -80,7 +97,7 @@ class Mementos:
     def _timegate(self, asked: Asked, named: Address) -> Answer:
         """RFC 7089, 4.1: the answer to a wish for a time is a redirect to the memento nearest to it."""
         wanted = asked.headers.get("accept-datetime")
-        moment = links.read_http_date(wanted) if wanted else None
+        moment = link_header.read_http_date(wanted) if wanted else None
         if wanted and moment is None:
             raise UsageError(
                 f"Accept-Datetime: {wanted[:100]}: no HTTP date; write it as Mon, 09 Sep 2019 12:03:00 GMT"
@@ -90,9 +107,9 @@ class Mementos:
         if entry is None:
             return missing.answer(self._holdings, asked.origin, named)
         exact = named.of(entry.timestamp, entry.url)
-        known = links.resource(asked.origin, named.collection, entry.url)
-        known += links.neighbours(asked.origin, exact, _timestamps(entries))
-        headers = [*policy.own(), (b"vary", b"accept-datetime"), *links.header(known)]
+        known = link_header.resource(asked.origin, named.collection, entry.url)
+        known += link_header.neighbours(asked.origin, exact, _timestamps(entries))
+        headers = [*policy.own(), (b"vary", b"accept-datetime"), *link_header.header(known)]
         return answers.redirect(asked.origin + exact.path(), headers)
 
     def _capture(self, asked: Asked, named: Address) -> Answer | Found:
@@ -114,16 +131,16 @@ class Mementos:
         entries = self._holdings.captures(collection, href)
         if not entries:
             return missing.answer(self._holdings, asked.origin, Address(collection, "", PAGE, href))
-        headers = [*policy.own(), *links.header(links.resource(asked.origin, collection, href))]
+        headers = [*policy.own(), *link_header.header(link_header.resource(asked.origin, collection, href))]
         if form == "json":
             lines = "".join(cdx.json_line(entry) for entry in entries)
             return Answer(200, [*headers, (b"content-type", cdx.JSON_TYPE)], lines.encode())
-        text = ",\n".join(links.timemap(asked.origin, collection, href, entries)) + "\n"
-        return Answer(200, [*headers, (b"content-type", links.LINK_FORMAT.encode())], text.encode())
+        text = ",\n".join(link_header.timemap(asked.origin, collection, href, entries)) + "\n"
+        return Answer(200, [*headers, (b"content-type", link_header.LINK_FORMAT.encode())], text.encode())
 
     # ------------------------------------------------------------ one capture
 
-    def show(self, found: Found) -> Answer:
+    def show(self, found: Found) -> Answer | Draft:
         """The answer to a request for a capture. Raises `IntegrityError` when it cannot be read."""
         shown, asked = found.shown, found.asked
         exchange = self._holdings.response(shown.collection, found.entry)
@@ -143,14 +160,14 @@ class Mementos:
         if exchange.status in _WITH_LOCATION and (location := exchange.header("location")):
             return self._onward(found, exchange, location, headers)
         if shown.modifier == RAW:
-            return _transferred(payload.raw(exchange), exchange, headers, asked)
+            return _transferred(payload.raw(exchange), exchange, headers, found)
         return self._rewritten(found, exchange, headers)
 
     def _memento_headers(self, found: Found) -> Headers:
         shown, origin = found.shown, found.asked.origin
-        known = links.resource(origin, shown.collection, shown.href)
-        known += links.neighbours(origin, shown, found.timestamps)
-        headers = [(b"memento-datetime", links.http_date(shown.timestamp).encode()), *links.header(known)]
+        known = link_header.resource(origin, shown.collection, shown.href)
+        known += link_header.neighbours(origin, shown, found.timestamps)
+        headers = [(b"memento-datetime", link_header.http_date(shown.timestamp).encode()), *link_header.header(known)]
         if shown != found.address:
             headers.append((b"content-location", answers.latin(origin + shown.path())))
         return headers
@@ -168,29 +185,36 @@ class Mementos:
         onward = found.asked.origin + shown.of(shown.timestamp, target).path()
         return answers.redirect(onward, headers, exchange.status)
 
-    def _rewritten(self, found: Found, exchange: Exchange, headers: Headers) -> Answer:
+    def _rewritten(self, found: Found, exchange: Exchange, headers: Headers) -> Answer | Draft:
         try:
             part = payload.plain(payload.raw(exchange), rendering.LARGEST_PAGE_BYTES)
         except message.TooLarge:
             part = payload.raw(exchange)
         if part.is_html:
             return rendering.page(self._holdings, found, part, exchange.status, headers)
-        if part.is_css(found.shown.modifier == "cs_") and not part.codings:
+        if part.is_css(found.shown.modifier == "cs_"):
             return rendering.stylesheet(found, part, exchange.status, headers)
-        return _transferred(part, exchange, headers, found.asked, as_image=found.shown.modifier == "im_")
+        if part.is_picture and found.becomes_document:
+            return rendering.picture(self._holdings, found, exchange.status, [*headers, _BY_DESTINATION])
+        return _transferred(part, exchange, headers, found)
 
 
-def _transferred(
-    part: payload.Payload, exchange: Exchange, headers: Headers, asked: Asked, *, as_image: bool = False
-) -> Answer:
-    """A payload as it is, or the part of it that is asked for."""
-    kind = part.image_type() if as_image else part.content_type
+def _transferred(part: payload.Payload, exchange: Exchange, headers: Headers, found: Found) -> Answer:
+    """A payload as it is, or the part of it that is asked for.
+
+    What was not rewritten must not become a document: no policy keeps it from opening connections for the frames it
+    holds, nor from leading to the live web by its links. So a browser that wants a document gets text.
+    """
+    kind = part.image_type() if found.shown.modifier == "im_" else part.content_type
+    if part.may_be_markup:
+        headers = [*headers, _BY_DESTINATION]
+        kind = payload.as_text(kind) if found.becomes_document else kind
     headers = [*headers, *_typed(kind, part.codings)]
     if part.is_font:
         headers.append((b"access-control-allow-origin", b"null"))
     if exchange.status == 206 and (extent := exchange.header("content-range")):
         headers.append((b"content-range", answers.latin(extent)))
-    return ranges.applied(Answer(exchange.status, headers, part.body), asked.headers.get("range"))
+    return ranges.applied(Answer(exchange.status, headers, part.body), found.asked.headers.get("range"))
 
 
 def _typed(content_type: str, codings: str) -> Iterator[tuple[bytes, bytes]]:
