@@ -101,7 +101,7 @@ class Shown:
 
 _IN_ITS_OWN_RIGHT = "purpose != 'requisite'"
 _VISIT_FIELDS = (
-    "started_at, ended_at, captured_at, state, reason, until, detail, tries, status, mime, href, final_href, "
+    "id, started_at, ended_at, captured_at, state, reason, until, detail, tries, status, mime, href, final_href, "
     "collection, warc, visit_offset, page_warc, page_offset, page_length, title, text_path"
 )
 
@@ -109,29 +109,37 @@ _VISIT_FIELDS = (
 def show(state: StateReader, root: Path, url: str) -> Shown:
     """The newest good capture of a URL with its text, and the last visit. Raises `UsageError` for one never met."""
     href = _known_href(state, url)
+    target = state.target(href)
+    # Our own visits in the order of their records, whatever the clock said; then what other tools had captured.
     visits = list(
-        state.query(
-            f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? AND purpose != 'requisite' ORDER BY id DESC", (href,)
+        map(
+            dict,
+            state.query(
+                f"SELECT {_VISIT_FIELDS} FROM visits WHERE href = ? AND purpose != 'requisite' "
+                "ORDER BY collection = ?, CASE WHEN collection = ? THEN captured_at END DESC, id DESC",
+                (href, archiver.IMPORTED, archiver.IMPORTED),
+            ),
         )
     )
-    good = next((dict(v) for v in visits if v["state"] == State.CAPTURED), None)
+    wanted = target.good_visit if target else None
+    captured = [visit for visit in visits if visit["state"] == State.CAPTURED]
+    good = next((visit for visit in captured if visit["id"] == wanted), captured[0] if captured else None)
     text = text_of(root, good) if good else None
     cited = state.query(
         "SELECT p.path, c.line, c.role FROM targets t JOIN citations c ON c.target = t.id "
         "JOIN places p ON p.document = c.document WHERE t.href = ? ORDER BY p.path, c.number",
         (href,),
     )
-    target = state.target(href)
     outcome = str(target.outcome) if target else ""
-    last = {"outcome": outcome, **dict(visits[0])} if visits else {"outcome": outcome}
+    last = {"outcome": outcome, **visits[0]} if visits else {"outcome": outcome}
     fields, markdown = text if text else (None, None)
-    return Shown(href, last, good, fields, markdown, tuple(dict(row) for row in cited), _requisites(state, href))
+    requisites = _requisites(state, good["id"] if good else 0)
+    return Shown(href, last, good, fields, markdown, tuple(dict(row) for row in cited), requisites)
 
 
-def _requisites(state: StateReader, href: str) -> dict[str, int]:
-    """What the newest good capture of a URL needs to be seen, in numbers."""
-    newest = "SELECT max(id) AS id FROM visits WHERE href = ? AND purpose != 'requisite' AND state = 'captured'"
-    states = [row["state"] for row in state.requisites(next(state.query(newest, (href,)))["id"] or 0)]
+def _requisites(state: StateReader, visit_id: int) -> dict[str, int]:
+    """What a capture needs to be seen, in numbers."""
+    states = [row["state"] for row in state.requisites(visit_id)]
     captured = sum(one in (State.CAPTURED, State.UNCHANGED) for one in states)
     return {"captured": captured, "missing": len(states) - captured}
 

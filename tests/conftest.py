@@ -26,8 +26,11 @@ def cli(site: Site, tmp_path: Path) -> Cli:
     return Cli(tmp_path, site)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    """Headless Chromium, one for the session; pages get contexts of their own."""
+    """Headless Chromium for one suite; pages get contexts of their own.
+
+    While it runs, Playwright's loop does, and nobody else can start one in this thread.
+    """
     with chromium() as started:
         yield started

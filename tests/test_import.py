@@ -21,7 +21,7 @@ import pytest
 import zstandard
 from foreign import WORDS, http, info, members, page, record, sha1, wacz
 
-from scraper import pipeline
+from scraper import pipeline, report
 from scraper.archiver import IMPORTED, Collection, Imports, check
 from scraper.errors import UsageError
 from scraper.model import Location, Outcome, Purpose, State
@@ -299,7 +299,10 @@ def test_an_older_import_does_not_hide_a_newer_capture(tmp_path: Path, root: Pat
     with StateReader.open_for_reading(root) as state:
         target = state.target(NEWS)
         good = [row["captured_at"][:4] for row in state.visits() if target and row["id"] == target.good_visit]
+        shown = report.show(state, root, NEWS)
     assert good == ["2021"]
+    assert shown.capture is not None
+    assert (shown.capture["captured_at"][:4], shown.last_visit["captured_at"][:4]) == ("2021", "2021")
 
 
 def test_a_visit_after_the_import_decides_again_and_a_rebuild_agrees(tmp_path: Path, root: Path) -> None:
@@ -517,7 +520,7 @@ def test_a_wacz_of_which_one_warc_is_damaged_leaves_nothing_behind(tmp_path: Pat
 KILLED = """
 import os, sys
 from pathlib import Path
-from scraper import pipeline
+from scraper import pipeline, report
 from scraper.archiver import imports, layout
 from scraper.settings import Settings
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,6 +71,57 @@ def test_the_stored_text_is_what_a_run_made(cli: Cli) -> None:
     cli.run("run")
     stored = next((cli.archive / "collections/main/text").rglob("*.md")).read_text()
     assert cli.run("replay", url, "--as", "text").stdout == stored
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A redirect to the page, one that leads nowhere, a PDF, and a page in a coding that nobody knows."""
+    root = tmp_path_factory.mktemp("odd")
+    collection = make_collection(root)
+    collection.append(make_capture(make_exchange(URL, HTML.encode())))
+    for path, location in [("old", "/middle"), ("middle", "/news"), ("lost", "/nowhere")]:
+        head = f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+        collection.append(make_capture(make_exchange(f"http://e.example/{path}", b"", head=head)))
+    pdf = (("Content-Type", "application/pdf"),)
+    collection.append(make_capture(make_exchange("http://e.example/pdf", b"%PDF-1.4", headers=pdf)))
+    packed = (("Content-Type", "text/html"), ("Content-Encoding", "rot13"))
+    collection.append(make_capture(make_exchange("http://e.example/packed", b"<c>uv", headers=packed)))
+    collection.close()
+    return root
+
+
+def test_the_page_and_its_text_are_where_captured_redirects_lead(odd: Path) -> None:
+    assert replay(odd, "http://e.example/old").stdout == HTML.encode()
+    assert replay(odd, "http://e.example/old", "--as", "text").stdout.startswith(b"# News\n")
+    assert b"301 Moved" in replay(odd, "http://e.example/old", "--as", "headers").stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "words"),
+    [
+        ("lost", "page", "redirects to http://e.example/nowhere, which was never captured"),
+        ("pdf", "text", "there is no text: not HTML: application/pdf; --as raw prints its bytes"),
+        ("packed", "page", "its content coding cannot be read: rot13; --as raw prints its bytes"),
+    ],
+)
+def test_a_capture_without_such_a_form_is_refused_in_a_sentence(odd: Path, path: str, form: str, words: str) -> None:
+    done = replay(odd, f"http://e.example/{path}", "--as", form)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert words in done.stderr.decode()
+
+
+def test_headers_without_a_request_begin_with_the_answer(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path)
+    collection.append(make_capture(replace(make_exchange(URL), request=b"")))
+    collection.close()
+    assert replay(tmp_path, URL, "--as", "headers").stdout.startswith(b"HTTP/1.1 200 Reason\r\n")
+
+
+@pytest.mark.parametrize("options", [["--as", "text"], ["--at", "2019"]])
+def test_what_belongs_to_a_url_is_refused_without_one(archive: Path, options: list[str]) -> None:
+    done = replay(archive, *options)
+    assert done.returncode == 2
+    assert b"name the URL" in done.stderr
 
 
 def test_a_url_never_captured_is_a_sentence_that_says_when_it_was_tried(cli: Cli) -> None:

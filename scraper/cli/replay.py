@@ -23,21 +23,25 @@ FORMS = ("page", "text", "json", "headers", "raw")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Where to listen; 0: any.")
 @click.option("--player", metavar="DIR", help="The folder with ReplayWeb.page's files: adds a player with scripts.")
 @click.option("--at", metavar="DATE", help="Of a URL: the capture nearest to this time (default: the newest).")
-@click.option("--as", "form", type=click.Choice(FORMS), default="page", show_default=True, help="What to print of it.")
+@click.option("--as", "form", type=click.Choice(FORMS), help="What to print of it (default: page).")
 @common_options
-def replay(url: str | None, port: int, player: str | None, at: str | None, form: str, common: Common) -> int:
+def replay(url: str | None, port: int, player: str | None, at: str | None, form: str | None, common: Common) -> int:
     """Serve the archive to a browser on this machine; with a URL, print one capture of it.
 
     DATE is 2019, 2019-09, 2019-09-09, 2019-09-09T12:03:00Z, or up to 14 digits.
     """
     root = common.root(common.settings())
+    if url is None and (at or form):
+        raise click.UsageError("--at and --as are for one capture: name the URL")
+    if url is not None and player:
+        raise click.UsageError("--player belongs to the server: leave out the URL")
     if url is None:
         return _serve(root, port, Path(player).expanduser() if player else None, common)
     from scraper.replay import printing
     from scraper.replay.dates import span_of
     from scraper.replay.holdings import Holdings
 
-    form = "json" if common.as_json else form
+    form = "json" if common.as_json else form or "page"
     data = printing.printed(Holdings(root), url, span_of(at) if at else None, form)
     if form == "text":
         common.console.result(data.decode("utf-8", "replace").rstrip("\n"))

@@ -158,6 +158,7 @@ def _further(root: Path, url: str) -> str:
     return "\n".join(
         [
             "\nLook further:",
+            f"  {command} replay {place}",
             f"  {command} status {place} --verbose",
             f"  {command} show {place} {shlex.quote(url)}",
             f"  {command} check {place}",

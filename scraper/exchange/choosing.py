@@ -131,5 +131,11 @@ def _digest(state: StateReader, named: str) -> str:
     if len(known) > 1:
         raise UsageError(f"{named}: more than one document begins so; give more digits")
     if not known:
-        raise UsageError(f"{named}: no document that this archive knows; `scraper run {named}` reads and fetches it")
+        raise UsageError(f"{named}: no document that this archive knows; {_advice(path)}")
     return str(known[0])
+
+
+def _advice(path: Path) -> str:
+    if path.is_file():
+        return f"`scraper run {path}` reads it and fetches what it cites"
+    return "name its file, or six digits or more of its sha256; `scraper replay` lists the documents"
