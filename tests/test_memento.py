@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +23,23 @@ DAY = timedelta(days=1)
 PAGE = "http://e.example/news?b=2&a=1"
 FIRST, SECOND, THIRD = "20260504030201", "20260505030201", "20260507030201"
 PACKED = gzip.compress(b"<p>packed</p>", mtime=0)
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><a href='http://live.example/'/></svg>"
+DOCUMENTS = {
+    "page": ("text/html; charset=koi8-r", b"<a href=http://live.example/>x</a>"),
+    "xhtml": ("application/xhtml+xml", b"<html xmlns='http://www.w3.org/1999/xhtml'><body>x</body></html>"),
+    "svg": ("image/svg+xml", SVG),
+    "xml": ("text/xml", SVG),
+    "rss": ("application/rss+xml; charset=utf-8", SVG),
+    "xsl": ("text/xsl", SVG),
+    "none": ("", SVG),
+    "torn": ("text/html\x0b", b"<p>x"),
+    "two": ("application/json, text/html", b"<p>x"),
+    "parts": ("multipart/x-mixed-replace; boundary=b", b"--b\r\nContent-Type: text/html\r\n\r\nx\r\n--b--"),
+    "mail": ("message/rfc822", b"Content-Type: text/html\r\n\r\nx"),
+    "pdf": ("application/pdf", b"%PDF-1.4"),
+    "json": ("application/json", b"{}"),
+    "text": ("text/plain; charset=koi8-r", b"x"),
+}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 
@@ -60,6 +79,22 @@ def fill(root: Path) -> None:
     add(collection, "http://e.example/same-second", b"<p>good</p>")
     add(collection, "http://e.example/same-second", b"<p>broken</p>", status=500)
     add(collection, "http://e.example/odd-status", b"<p>denied</p>", status=999)
+    for status in (204, 205):
+        add(collection, f"http://e.example/{status}", b"<p>body</p>", status=status)
+    for name, (media_type, body) in DOCUMENTS.items():
+        add(collection, f"http://e.example/documents/{name}", body, headers=(("Content-Type", media_type),))
+    many = tuple((f"X-{number}", "v" * 2000) for number in range(30))
+    add(collection, "http://e.example/large-headers", b"x", headers=many)
+    many = tuple((f"X-{number}", "v") for number in range(300))
+    add(collection, "http://e.example/many-headers", b"x", headers=many)
+    heavy = zlib.compress(b"<p>" + b"<a href=x1>" * 800_000)
+    add(collection, "http://e.example/heavy", heavy, head=coded.replace(b"gzip", b"deflate"))
+    sheet = zlib.compress(b"a{background:url(a)}" * 600_000)
+    packed_sheet = b"HTTP/1.1 200 OK\r\nContent-Type: text/css\r\nContent-Encoding: deflate\r\n\r\n"
+    add(collection, "http://e.example/heavy.css", sheet, head=packed_sheet)
+    for size in (60_000, 600_000, 2_000_000):
+        page = zlib.compress(b"<p><a href=x1>x</a>".ljust(size))
+        add(collection, f"http://e.example/sized-{size}", page, head=coded.replace(b"gzip", b"deflate"))
     add(collection, "http://e.example/bomb", zlib.compress(bytes(60_000_000)), head=coded.replace(b"gzip", b"deflate"))
     add(collection, "http://torn.example/", b"no http", head=b"", truncated=None)
     collection.close()
@@ -277,6 +312,74 @@ def test_an_image_with_a_wrong_type_goes_out_as_what_it_is(server: Server) -> No
     assert server.ask(f"/main/{FIRST}id_/http://e.example/wrong.png").headers["content-type"] == "text/plain"
 
 
+@pytest.mark.parametrize("destination", ["document", "iframe", "frame", "embed", "object", "fencedframe", "new"])
+@pytest.mark.parametrize("modifier", ["id_", "im_", "cs_", "oe_", "mp_", "if_", ""])
+def test_no_browser_gets_unrewritten_markup_as_a_document(server: Server, modifier: str, destination: str) -> None:
+    for name, (media_type, body) in DOCUMENTS.items():
+        path = f"/main/{FIRST}{modifier}/http://e.example/documents/{name}"
+        reply = server.ask(path, {"Sec-Fetch-Dest": destination})
+        kind = reply.headers["content-type"]
+        if modifier == "cs_" and name in ("none", "text"):
+            assert kind == "text/css; charset=utf-8"  # a style sheet whose server did not say so
+        elif name in ("pdf", "json", "text"):
+            assert (kind, reply.body) == (media_type, body)
+        elif kind.startswith("text/plain; charset="):
+            assert reply.body == body
+            assert "sec-fetch-dest" in reply.headers["vary"]
+        else:
+            assert modifier != "id_" and kind == "text/html; charset=utf-8"
+            assert 'href="http://live.example' not in reply.text
+        assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+def test_markup_keeps_its_charset_when_it_is_shown_as_text(server: Server) -> None:
+    for name, shown in {"page": "koi8-r", "rss": "utf-8", "two": "utf-8", "svg": "utf-8"}.items():
+        path = f"/main/{FIRST}id_/http://e.example/documents/{name}"
+        assert server.ask(path, {"Sec-Fetch-Dest": "iframe"}).headers["content-type"] == f"text/plain; charset={shown}"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Dest": "empty"}, {"Sec-Fetch-Dest": "image"}])
+def test_programs_and_parts_of_pages_get_exact_bytes_and_types(server: Server, headers: dict[str, str]) -> None:
+    for name, (media_type, body) in DOCUMENTS.items():
+        reply = server.ask(f"/main/{FIRST}id_/http://e.example/documents/{name}", headers)
+        assert reply.body == body
+        assert reply.headers.get("content-type", "") == media_type.replace("\x0b", "")
+
+
+def test_a_browser_that_tells_no_destination_is_known_by_what_it_accepts(server: Server) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    path = f"/main/{FIRST}id_/http://e.example/documents/svg"
+    assert server.ask(path, {**accept, "User-Agent": "crawler/1"}).headers["content-type"] == "image/svg+xml"
+    old = server.ask(path, {**accept, "User-Agent": "Mozilla/5.0 (X11) Version/15.0 Safari/605.1.15"})
+    assert old.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("modifier", ["", "mp_", "if_"])
+def test_a_picture_that_would_be_a_document_is_shown_in_a_page_of_ours(server: Server, modifier: str) -> None:
+    reply = server.ask(f"/main/{FIRST}{modifier}/http://e.example/documents/svg")
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'<img src="/main/{FIRST}im_/http://e.example/documents/svg"' in reply.text
+    assert ("shadowrootmode" in reply.text) == (modifier == "")
+    assert "<svg" not in reply.text.partition("</template>")[2]
+
+
+@pytest.mark.parametrize("status", [204, 205])
+def test_a_status_without_content_goes_out_without_content(server: Server, status: int) -> None:
+    for modifier in ("", "id_"):
+        reply = server.ask(f"/main/{FIRST}{modifier}/http://e.example/{status}")
+        assert (reply.status, reply.body) == (status, b"")
+        assert reply.headers.get("content-length", "0") == "0"
+
+
+def test_headers_are_shown_only_as_far_as_programs_take_them(server: Server) -> None:
+    def shown(name: str) -> dict[str, str]:
+        headers = server.ask(f"/main/{FIRST}id_/http://e.example/{name}").headers
+        return {header: value for header, value in headers.items() if header.startswith("x-archive-orig-")}
+
+    assert list(shown("many-headers")) == [f"x-archive-orig-x-{number}" for number in range(60)]
+    assert 20_000 < sum(len(name) + len(value) for name, value in shown("large-headers").items()) < 32 * 1024
+
+
 # ----------------------------------------------------------------- rewritten
 
 
@@ -297,6 +400,43 @@ def test_a_page_that_unpacks_to_too_much_is_offered_raw(server: Server) -> None:
     assert f'href="/main/{FIRST}id_/http://e.example/bomb"' in reply.text
     raw = server.ask(f"/main/{FIRST}id_/http://e.example/bomb")
     assert raw.body == zlib.compress(bytes(60_000_000))
+
+
+@pytest.mark.parametrize("size", [60_000, 600_000, 2_000_000])
+def test_a_page_is_rewritten_alike_wherever_it_is_done(server: Server, size: int) -> None:
+    text = server.ask(f"/main/{FIRST}mp_/http://e.example/sized-{size}").text
+    assert f'<p><a href="/main/{FIRST}/http://e.example/x1">x</a>' in text
+    assert len(text) > size
+
+
+def test_while_a_large_page_is_rewritten_others_are_answered(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as heavy:
+        path = f"GET /main/{FIRST}mp_/http://e.example/heavy HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        heavy.sendall(path.encode())
+        for _ in range(3):
+            assert server.ask(f"/main/{FIRST}/{PAGE}").status == 200
+        heavy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            heavy.recv(1)  # it was asked for before them, and is not there yet
+
+
+def test_a_style_sheet_that_is_too_large_is_an_empty_one_and_for_a_person_its_bytes(server: Server) -> None:
+    reply = server.ask(f"/main/{FIRST}cs_/http://e.example/heavy.css")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    assert len(reply.body) < 100
+    person = server.ask(f"/main/{FIRST}/http://e.example/heavy.css")
+    assert f'href="/main/{FIRST}id_/http://e.example/heavy.css"' in person.text
+
+
+def test_the_server_ends_at_once_even_while_a_large_page_is_rewritten(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with served(tmp_path) as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as heavy:
+        path = f"GET /main/{FIRST}mp_/http://e.example/heavy HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        heavy.sendall(path.encode())
+        assert server.ask(f"/main/{FIRST}/{PAGE}").status == 200
+        server.process.terminate()
+        server.process.wait(timeout=20)
+        assert not heavy.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 # ------------------------------------------------------------------- missing
@@ -399,6 +539,38 @@ def test_no_raw_bytes_upset_the_server(server: Server, sent: bytes) -> None:
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 4") or answer == b""
     assert server.ask(f"/main/{FIRST}id_/{PAGE}").status == 200
+
+
+_BROKEN = """
+import sys
+from pathlib import Path
+from scraper.replay import memento, serve
+memento.Mementos.find = lambda *_: 1 / 0
+serve.serve(Path(sys.argv[1]), 0, lambda address: print(address, flush=True))
+"""
+
+
+def test_a_mistake_of_ours_is_a_page_of_ours_and_loud_where_the_server_was_started(tmp_path: Path) -> None:
+    make_collection(tmp_path).close()
+    command = [sys.executable, "-c", _BROKEN, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        server = Server(process.stdout.readline().strip().rstrip("/"), process)
+        reply = server.ask("/main/2026/http://e.example/")
+        home = server.ask("/")
+        process.terminate()
+        said = process.communicate(timeout=20)[1]
+    assert (reply.status, reply.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "<h1>A mistake in this program</h1>" in reply.text and "/main/2026/http://e.example/" in reply.text
+    assert home.status == 200
+    assert "Traceback" in said and "ZeroDivisionError" in said
+
+
+def test_pages_that_say_what_is_wrong_look_like_the_others(server: Server) -> None:
+    for path in ("/none/2026id_/http://e.example/", "/main/2026/ftp://e.example/", "/main/2026/http://e.example/never"):
+        assert 'href="/-/static/style.css"' in server.ask(path).text
 
 
 # ----------------------------------------------------------------------- CDX

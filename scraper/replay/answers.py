@@ -9,7 +9,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from scraper import printable
-from scraper.replay import policy
+from scraper.replay import policy, ui
 from scraper.replay.policy import Headers
 
 _PAGE = """<!doctype html>
@@ -59,10 +59,10 @@ def page(status: int, title: str, body: str, headers: Headers | None = None) -> 
     return Answer(status, [*own, (b"content-type", b"text/html; charset=utf-8")], text.encode("utf-8", "replace"))
 
 
-def trouble(status: int, title: str, *sentences: str) -> Answer:
-    """A page that says in plain sentences what is wrong and what to do."""
-    parts = [f"<p>{text(sentence)}</p>" for sentence in sentences]
-    return page(status, title, "\n".join([*parts, '<p><a href="/">To the archive</a></p>']))
+def trouble(status: int, title: str, *sentences: str, onward: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """A page that looks like our others and says in plain sentences what is wrong and what to do."""
+    headers = [*policy.own(), (b"content-type", b"text/html; charset=utf-8")]
+    return Answer(status, headers, ui.problem(title, sentences, onward).encode("utf-8", "replace"))
 
 
 def text(foreign: str) -> str:

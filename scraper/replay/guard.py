@@ -9,6 +9,7 @@ from scraper.replay.answers import Answer
 
 _READING = ("GET", "HEAD")
 _DEFAULT_PORT = 80
+_BODILESS = (204, 205, 304)  # RFC 9110, 15: they have no content
 
 
 def origin_of(scope: Scope) -> str | None:
@@ -27,11 +28,12 @@ def origin_of(scope: Scope) -> str | None:
 def refusal(scope: Scope) -> Answer | None:
     """Why a request is not answered; None when it is."""
     if origin_of(scope) is None:
-        return answers.trouble(
+        # It stands alone: by this name there is no style sheet either, and no way to the archive.
+        return answers.page(
             403,
             "Foreign Host header",
-            "This server answers only to 127.0.0.1, localhost and [::1] with its port, so that no other site can read"
-            " the archive through your browser.",
+            "<p>This server answers only to 127.0.0.1, localhost and [::1] with its port, so that no other site can"
+            " read the archive through your browser.</p>",
         )
     if scope["method"] not in _READING:
         refused = answers.trouble(405, "Nothing can be changed here", "Only GET and HEAD are answered.")
@@ -57,10 +59,12 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
     from starlette.concurrency import iterate_in_threadpool
 
     headers, body = answer.headers, answer.body
-    if isinstance(body, bytes) and answer.status not in (204, 304):
+    if answer.status == 205:
+        headers = [*headers, (b"content-length", b"0")]
+    elif isinstance(body, bytes) and answer.status not in _BODILESS:
         headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if scope["method"] == "HEAD" or answer.status in (204, 304):
+    if scope["method"] == "HEAD" or answer.status in _BODILESS:
         await send({"type": "http.response.body", "body": b""})
     elif isinstance(body, bytes):
         await send({"type": "http.response.body", "body": body})

@@ -192,7 +192,7 @@ class Mementos:
             part = payload.raw(exchange)
         if part.is_html:
             return rendering.page(self._holdings, found, part, exchange.status, headers)
-        if part.is_css(found.shown.modifier == "cs_"):
+        if part.is_css(found.shown.modifier == "cs_") and not part.codings:
             return rendering.stylesheet(found, part, exchange.status, headers)
         if part.is_picture and found.becomes_document:
             return rendering.picture(self._holdings, found, exchange.status, [*headers, _BY_DESTINATION])

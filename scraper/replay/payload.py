@@ -24,8 +24,18 @@ _IMAGE_MAGIC = (
 )
 _LOOKS_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,512}<(?:!doctype\s+html|html|head|body|!--)", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
-_MOST_HEADERS = 100
+# Python's http.client and others refuse an answer of more than 100 headers, or of lines beyond 64 KB.
+_MOST_HEADERS = 60
 _LONGEST_VALUE = 8 * 1024
+_MOST_HEADER_BYTES = 32 * 1024
+# What becomes no document in which a browser follows addresses: a type with one clear reading, and none of those of
+# which browsers make HTML, XML or web archives. A comma would begin another type: of several the last one counts.
+_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})[ \t]*(?:;[^,]*)?\Z", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"html|xml|svg|xsl|rdf|rss|atom|wml|^multipart/|^message/|webarchive|mimearchive|^[^/]*/(?:unknown|x-unknown)|^unknown/",
+    re.I,
+)
+_CHARSET = re.compile(r";[ \t]*charset=\"?([a-z0-9_.:-]{1,40})\"?[ \t]*(?:;|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,16 @@ class Payload:
     def is_font(self) -> bool:
         return bool(_FONT_TYPE.match(self.mime)) or self.body.startswith(_FONT_MAGIC)
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is an SVG: a picture that, opened by itself, is a document."""
+        return self.mime == "image/svg+xml" and not self.codings
+
+    @property
+    def may_be_markup(self) -> bool:
+        """Whether a browser could make a document of it whose frames, links and hints it follows."""
+        return as_text(self.content_type) != self.content_type
+
     def image_type(self) -> str:
         """The type under which it goes out as an image: a wrong one would not be shown, for `nosniff` is set."""
         if self.mime.startswith("image/"):
@@ -75,7 +95,28 @@ def plain(payload: Payload, cap_bytes: int) -> Payload:
     return Payload(body, payload.content_type, ", ".join(left))
 
 
+def as_text(content_type: str) -> str:
+    """The type under which a payload is harmless as a document: its own, or plain text in its own charset."""
+    found = _TYPE.match(content_type)
+    if found and not _MARKUP.search(found[1]):
+        return content_type
+    charset = _CHARSET.search(content_type)
+    return f"text/plain; charset={charset[1] if charset else 'utf-8'}"
+
+
 def original_headers(exchange: Exchange) -> Headers:
-    """The headers as captured, as `X-Archive-Orig-*`: no name or value of theirs can become more than that."""
-    kept = [(name, value) for name, value in exchange.headers if _TOKEN.match(name)][:_MOST_HEADERS]
-    return [(b"x-archive-orig-" + name.lower().encode("ascii"), latin(value[:_LONGEST_VALUE])) for name, value in kept]
+    """The headers as captured, as `X-Archive-Orig-*`: no name or value of theirs can become more than that.
+
+    Only so many, and of such a size, as any program takes: the tab "headers" has them all.
+    """
+    kept: Headers = []
+    left = _MOST_HEADER_BYTES
+    for name, value in exchange.headers:
+        if not _TOKEN.match(name):
+            continue
+        header = (b"x-archive-orig-" + name.lower().encode("ascii"), latin(value[:_LONGEST_VALUE]))
+        left -= len(header[0]) + len(header[1]) + 4
+        if left < 0 or len(kept) == _MOST_HEADERS:
+            break
+        kept.append(header)
+    return kept
