@@ -201,6 +201,20 @@ def test_the_budget_bounds_the_bytes_of_all_together(site: Site) -> None:
     assert kept.outcomes(Purpose.PAGE) == {site.url("/page"): "captured"}
 
 
+def test_one_picture_that_is_too_large_does_not_cost_the_page_the_others(site: Site) -> None:
+    site.reply("/0.png", body=bytes(3_000_000))
+    chunked = b"%x\r\n%s\r\n" % (700_000, bytes(700_000))
+    site.reply("/1.png", headers={"Transfer-Encoding": "chunked"}, body=chunked + b"0\r\n\r\n")
+    for number in range(2, 8):
+        site.reply(f"/{number}.png", body=bytes(1000))
+    kept = visit(site.settings(), page(site, images(8)), max_requisites_mib=1)
+    outcomes = kept.outcomes()
+    assert [outcomes[site.url(f"/{number}.png")] for number in range(2)] == ["failed(too large)"] * 2
+    assert [outcomes[site.url(f"/{number}.png")] for number in range(2, 8)] == ["captured"] * 6
+    announced = next(one.capture for one in kept.all if one.capture.target.path == "/0.png")
+    assert "more than what a page needs to be seen may take" in announced.detail
+
+
 def test_the_budget_bounds_the_seconds(site: Site) -> None:
     for number in range(9):
         site.reply(f"/{number}.png", body=b"x", delay=0.6)

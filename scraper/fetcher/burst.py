@@ -101,7 +101,8 @@ class Burst:
         self.crew = crew
         settings = crew.policy.settings
         self.ends_at = crew.means.loop_time() + settings.max_requisites_seconds
-        self.purse = Purse(settings.max_requisites_mib * MIB)
+        budget_bytes = settings.max_requisites_mib * MIB
+        self.purse = Purse(budget_bytes, budget_bytes // 2)
         self._page = page
         self._left = settings.max_requisites
         self._seen: set[str] = set()

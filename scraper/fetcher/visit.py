@@ -306,7 +306,8 @@ class Trip:
             deadline_seconds = max(_LEAST_SECONDS, min(deadline_seconds, terms.ends_at - self._means.loop_time()))
         if self._purpose is Purpose.ROBOTS:
             return Limits(deadline_seconds, ROBOTS_CAP_BYTES)
-        return Limits(deadline_seconds, settings.max_wire_mib * MIB, terms.purse if terms else None)
+        wire_bytes, purse = settings.max_wire_mib * MIB, terms.purse if terms else None
+        return Limits(deadline_seconds, min(wire_bytes, purse.share_bytes) if purse else wire_bytes, purse)
 
     # ----------------------------------------------------------- the outcome
 

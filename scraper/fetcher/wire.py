@@ -32,9 +32,10 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Purse:
-    """The bytes that several exchanges may take together."""
+    """The bytes that several exchanges may take together, and the most of it that one of them may take."""
 
     left_bytes: int
+    share_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,7 @@ class _Call:
         self._tape = Tape()
         self._line: Line | None = None
         self._surplus = False
+        self._announced_bytes = 0
         self._paid_bytes = 0
         self.was_stale = False
 
@@ -244,6 +246,8 @@ class _Call:
         response = await self._transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
+            if self._announces_too_much(response.headers.get("content-length", "")):
+                return Truncation.LENGTH
             chunks = 0
             async for _ in response.stream:
                 chunks += 1
@@ -254,6 +258,14 @@ class _Call:
         finally:
             await response.stream.aclose()
         return None
+
+    def _announces_too_much(self, length: str) -> bool:
+        """One that would empty the purse is not begun: the others shall have what is in it."""
+        purse = self._limits.purse
+        if purse is None or not (length.isascii() and length.isdigit()):
+            return False
+        self._announced_bytes = int(length[:18])
+        return self._announced_bytes > min(purse.left_bytes, purse.share_bytes)
 
     def _is_too_much(self, chunks: int) -> bool:
         size = len(self._tape.received)
@@ -310,7 +322,8 @@ class _Call:
     def _how_large(self, received: bytes) -> str:
         cap_bytes = self._limits.wire_bytes
         said = f"is larger than {cap_bytes / 2**20:g} MiB" if len(received) > cap_bytes else "comes in too many chunks"
-        if self._limits.purse is not None and self._limits.purse.left_bytes < 0:
+        purse = self._limits.purse
+        if purse is not None and (purse.left_bytes < 0 or self._announced_bytes > min(cap_bytes, purse.left_bytes)):
             said = "is more than what a page needs to be seen may take"
         return f"the answer {said}; the first part is kept"
 
