@@ -243,6 +243,28 @@ def test_the_captures_of_other_tools_are_extracted_again_from_their_files(cli: C
     assert [row["url"] for row in cli.lines("search", "beavers better")] == ["http://a.test/packed"]
 
 
+def test_captures_that_share_a_text_are_one_job_and_the_first_of_them_gives_it(cli: Cli) -> None:
+    moved = foreign.record(
+        foreign.http(b"", "Location: /b", status="HTTP/1.1 301 Moved"), "http://a.test/a", at="2019-09-09T12:02:59Z"
+    )
+    goal = foreign.record(foreign.http(foreign.page()), "http://a.test/b")
+    (cli.folder / "one.warc.gz").write_bytes(foreign.members([moved, goal]))
+    (cli.folder / "two.warc").write_bytes(goal)
+    assert cli.run("import", "one.warc.gz", "two.warc").returncode == 0
+    first = min(path.name for path in (cli.archive / "collections/imported/archive").glob("*.warc*[zc]"))
+    assert cli.run("rebuild").returncode == 0
+    rebuilt = everything(cli)
+    for _ in range(3):
+        done = cli.run("extract", "--all", "--verbose")
+        assert (done.returncode, "1 of 1 captures extracted: 1 same" in done.stderr) == (0, True)
+    assert everything(cli) == rebuilt
+    (text,) = (json.loads(data) for name, data in rebuilt.items() if name.endswith(".json") and "/text/" in f"/{name}")
+    assert text["warc"]["file"] == first
+    with StateReader.open_for_reading(cli.archive) as state:
+        rows = [(row["href"], row["text_path"] is not None, row["title"]) for row in state.visits()]
+    assert rows == [(href, True, "Otters return") for href in ("http://a.test/a", "http://a.test/b", "http://a.test/b")]
+
+
 SLOW = NEWER.replace(
     "    from dataclasses import replace\n", "    import time; time.sleep(0.5)\n    from dataclasses import replace\n"
 )

@@ -146,7 +146,8 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
 def replace_by_parts(path: Path, parts: Iterable[bytes], *, durable: bool = True) -> None:
     """The same for a file made of many small parts, which are never held all at once."""
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.tmp")
+    # Two processes may make the same derived file at once; each has a name of its own until it is whole.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
             with temporary.open("wb") as file:

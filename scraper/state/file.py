@@ -12,12 +12,11 @@ from pathlib import Path
 
 from scraper import urls
 from scraper.model import Citation, Document, Held, HostMemory, Location, Purpose, State, Visit
-from scraper.state.reader import FILE_NAME, StateReader
+from scraper.state.reader import FILE_NAME, HAS_PAGE, SAME_TEXT, TEXT_JOB, StateReader, first_of_each_text
 from scraper.state.rows import (
     TargetRow,
     TextJob,
     VisitRow,
-    at,
     held_json,
     held_of,
     moment,
@@ -345,21 +344,20 @@ class StateFile(StateReader):
         )
 
     def text_jobs(self) -> list[TextJob]:
-        """Committed captures whose text is missing; of those that led to one record (imports have such) the first."""
-        rows = self._run(
-            "SELECT min(id), href, final_href, captured_at, collection, page_warc, page_offset, page_length "
-            "FROM visits WHERE text_path IS NULL AND page_offset IS NOT NULL "
-            "GROUP BY collection, page_warc, page_offset ORDER BY min(id)"
+        """Committed captures whose text is missing; of those with the same text (redirects, imports) the first."""
+        self._run(
+            "UPDATE visits SET (text_path, title) = (SELECT v.text_path, v.title FROM visits v WHERE v.text_path > '' "
+            f"AND {SAME_TEXT} LIMIT 1) WHERE text_path IS NULL AND EXISTS "
+            f"(SELECT 1 FROM visits v WHERE v.text_path > '' AND {SAME_TEXT})"
         )
-        return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in rows]
+        return first_of_each_text(self._run(f"SELECT {TEXT_JOB} FROM visits WHERE text_path IS NULL AND {HAS_PAGE}"))
 
     def set_text(self, visit_id: int, text_path: str, title: str | None) -> bool:
-        """Note the text of a visit, and of what led to the same record; whether that is news."""
-        page = "(collection, page_warc, page_offset)"
+        """Note the text of a visit, and of all that have the same; whether that is news."""
         sql = (
-            f"UPDATE visits SET text_path = :path, title = :title WHERE (text_path IS NOT :path OR title IS NOT :title)"
-            f" AND final_href = (SELECT final_href FROM visits WHERE id = :id)"
-            f" AND (id = :id OR {page} = (SELECT {page[1:-1]} FROM visits WHERE id = :id))"
+            "UPDATE visits SET text_path = :path, title = :title "
+            "WHERE (text_path IS NOT :path OR title IS NOT :title) AND id IN (SELECT visits.id FROM visits v, visits "
+            f"WHERE v.id = :id AND {SAME_TEXT} AND coalesce(visits.text_path, '-') != '')"
         )
         return self._run(sql, {"path": text_path, "title": title, "id": visit_id}).rowcount > 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,30 @@ from scraper.state.rows import TargetRow, TextJob, at, moment, outcome_of
 from scraper.state.schema import MIGRATIONS, check_version, migrate, translated
 
 FILE_NAME = "state.sqlite3"
+
+# Of a citation `c` with its target `t`: it is excluded by its document's rules, or stands where its target stands.
+CITATION_STANDING = """
+    CASE WHEN c.excluded IS NULL THEN t.state ELSE 'excluded' END AS state,
+    CASE WHEN c.excluded IS NULL THEN t.reason ELSE c.excluded END AS reason,
+    CASE WHEN c.excluded IS NULL THEN t.due_at END AS due_at,
+    CASE WHEN c.excluded IS NULL THEN t.visited_at END AS visited_at
+"""
+
+# A text is known by collection, address and second: several visits may have led to it, or several files hold it.
+SAME_TEXT = (
+    "v.collection = visits.collection AND v.final_href = visits.final_href "
+    "AND substr(v.captured_at, 1, 19) = substr(visits.captured_at, 1, 19)"
+)
+TEXT_JOB = "id, href, final_href, captured_at, collection, page_warc, page_offset, page_length"
+HAS_PAGE = "page_offset IS NOT NULL"
+
+
+def first_of_each_text(rows: Iterable[tuple[Any, ...]]) -> list[TextJob]:
+    """The jobs of rows of `TEXT_JOB`, in the order in which they lie; of those with the same text the first."""
+    first: dict[tuple[str, str, str], TextJob] = {}
+    for r in sorted(rows, key=lambda row: (*row[4:7], row[0])):
+        first.setdefault((r[4], r[2], r[3][:19]), TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(*r[5:8])))
+    return list(first.values())
 
 
 class StateReader:
@@ -92,6 +116,19 @@ class StateReader:
         )
         return [dict(row) for row in rows]
 
+    def tries(self, href: str, limit: int, collection: str | None = None) -> list[dict[str, Any]]:
+        """The visits of a page, or of one that led to it, which ended without a capture of it, newest first."""
+        # `+`: the index that begins with the collection would be the slow way.
+        rows = self.query(
+            "SELECT started_at, state, reason, detail, status, tries, href, final_href, collection FROM visits "
+            "WHERE id IN (SELECT id FROM visits WHERE href = :href UNION "
+            "SELECT id FROM visits WHERE final_href = :href) AND +purpose = 'page' "
+            "AND state NOT IN ('captured', 'unchanged') "
+            "AND (:collection IS NULL OR +collection = :collection) ORDER BY started_at DESC, id DESC LIMIT :limit",
+            {"href": href, "collection": collection, "limit": limit},
+        )
+        return [dict(row) for row in rows]
+
     def locations(self) -> Iterator[tuple[str, Location]]:
         """Every record that a row points at, with its collection."""
         for row in self.query("SELECT * FROM visits"):
@@ -134,17 +171,14 @@ class StateReader:
 
     def text_captures(self, hrefs: Sequence[str] | None = None) -> list[TextJob]:
         """The captures that have a text, in the order in which they lie; of some addresses, or all."""
-        sql = (
-            "SELECT id, href, final_href, captured_at, collection, page_warc, page_offset, page_length FROM visits "
-            "WHERE text_path > '' AND page_offset IS NOT NULL"
-        )
+        sql = f"SELECT {TEXT_JOB} FROM visits WHERE text_path > '' AND {HAS_PAGE}"
         rows: set[tuple[Any, ...]] = set()
         if hrefs is None:
             rows.update(self._run(sql))
         for href in hrefs or ():
-            rows.update(self._run(f"{sql} AND (href = ? OR final_href = ?)", (href, href)))
-        ordered = sorted(rows, key=lambda row: row[4:7])
-        return [TextJob(r[0], r[1], r[2], at(r[3]), r[4], Location(r[5], r[6], r[7])) for r in ordered]
+            same = f"SELECT visits.id FROM visits v, visits WHERE (v.href = ? OR v.final_href = ?) AND {SAME_TEXT}"
+            rows.update(self._run(f"{sql} AND id IN ({same})", (href, href)))
+        return first_of_each_text(rows)
 
     def count_texts(self, collection: str) -> int:
         """How many texts a collection has."""
