@@ -259,7 +259,7 @@ def test_a_damaged_index_or_one_of_another_version_is_made_anew_by_who_writes(ro
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newest, "PART_TEXTS", 50)
-    monkeypatch.setattr(matching, "_RARE_TEXTS", 3)
+    monkeypatch.setattr(matching, "_RARE_PART", 0.05)
 
 
 def many(count: int, start: int = 0) -> list[SearchEntry]:

@@ -16,8 +16,8 @@ from scraper.archiver.words import Query, Term
 
 # Of the texts that match, at most so many of the newest are looked at for one page of results.
 _WINDOW_TEXTS = 2000
-# A word is rare that stands in no more of the newest texts.
-_RARE_TEXTS = 40
+# A word is rare that stands in no more than this part of the newest texts.
+_RARE_PART = 1 / 256
 _MOST_PROBES = 40
 # A word that is rare among the newest may be common among all. SQLite counts the steps of its machine, and reading a
 # page of the index takes some too; time would make answers differ from run to run.
@@ -87,11 +87,12 @@ class Matches:
         return any(map(self._is_rare, forms[:_MOST_PROBES]))
 
     def _is_rare(self, term: Term) -> bool:
-        return sum(self._count(part, term) for part in self._parts) <= _RARE_TEXTS
+        most = int(sum(part.texts for part in self._parts) * _RARE_PART)
+        return sum(self._count(part, term, most + 1) for part in self._parts) <= most
 
-    def _count(self, part: Part, term: Term) -> int:
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {part.table} WHERE {part.table} MATCH ? LIMIT {_RARE_TEXTS + 1})"
-        return int(self._db.execute(sql, (term.expression(),)).fetchone()[0])
+    def _count(self, part: Part, term: Term, most: int) -> int:
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {part.table} WHERE {part.table} MATCH ? LIMIT ?)"
+        return int(self._db.execute(sql, (term.expression(), most)).fetchone()[0])
 
 
 @contextmanager

@@ -67,6 +67,10 @@ def fold(word: str) -> str:
 
 def words(text: str, start: int = 0) -> Iterator[Word]:
     """The words of a text in order, from an offset on."""
+    if text.isascii():
+        for match in _ASCII_WORD.finditer(text.lower(), start):
+            yield Word(match.start(), match.end(), match[0][:_LONGEST_WORD])
+        return
     for match in _WORD.finditer(text, start):
         word = match[0]
         if word.isascii() or not _HAS_UNSPACED.search(word):
@@ -248,6 +252,9 @@ def _spans(text: str, start: int, end: int, asked: Query) -> list[tuple[int, int
     forms = {form for term in asked.wanted for form in (term.forms[:-1] if term.is_prefix else term.forms)}
     beginnings = tuple(term.forms[-1] for term in asked.wanted if term.is_prefix)
     spans: list[tuple[int, int]] = []
+    if text.isascii() and not beginnings:
+        found = _ASCII_WORD.finditer(text.lower(), start, end)
+        return [match.span() for match in found if match[0][:_LONGEST_WORD] in forms]
     for word in words(text[:end], start):
         if word.form not in forms and not (beginnings and word.form.startswith(beginnings)):
             continue
