@@ -253,12 +253,12 @@ def test_captures_that_share_a_text_are_one_job_and_the_first_of_them_gives_it(c
     assert cli.run("import", "one.warc.gz", "two.warc").returncode == 0
     first = min(path.name for path in (cli.archive / "collections/imported/archive").glob("*.warc*[zc]"))
     assert cli.run("rebuild").returncode == 0
-    rebuilt = everything(cli)
+    rebuilt = {name: data for name, data in everything(cli).items() if "/text/" in name}
     for _ in range(3):
         done = cli.run("extract", "--all", "--verbose")
         assert (done.returncode, "1 of 1 captures extracted: 1 same" in done.stderr) == (0, True)
-    assert everything(cli) == rebuilt
-    (text,) = (json.loads(data) for name, data in rebuilt.items() if name.endswith(".json") and "/text/" in f"/{name}")
+    assert {name: data for name, data in everything(cli).items() if "/text/" in name} == rebuilt
+    (text,) = (json.loads(data) for name, data in rebuilt.items() if name.endswith(".json"))
     assert text["warc"]["file"] == first
     with StateReader.open_for_reading(cli.archive) as state:
         rows = [(row["href"], row["text_path"] is not None, row["title"]) for row in state.visits()]
