@@ -140,6 +140,10 @@ class Addresses:
                 self._known[value] = address
         return address
 
+    def shown(self, value: str) -> str:
+        """The value to write for a picture's; "" where nothing may be asked for."""
+        return self._shown("img", value, Kind.IMAGE) or ""
+
     def _linked(self, value: str) -> str:
         url = tokens.unescaped(value).strip(tokens.WHITE)
         if url.startswith("#") and not self.based:

@@ -118,6 +118,9 @@ class _Page:
                     write(f"{clean}{before}{mid.rpartition('href')[0].rstrip()}{after[1:]}{rest}")
             elif kind == "clean":
                 write(found["clean"])
+            elif kind == "last":
+                write(found["clean"])
+                self._plain_picture(*found.group("img", "attribute", "src", "last"))
             elif kind == "end":
                 if found["end"]:  # else the page ends in the tag, and the browser drops it
                     onward = self._start(found["name"], found["attributes"], at)
@@ -202,6 +205,13 @@ class _Page:
         if not self._in_noscript:
             self._woken = awake(found) is not found
         self._tag(name, found, closed)
+
+    def _plain_picture(self, start: str, attribute: str, src: str, last: str) -> None:
+        if self._in_noscript and self._woken:
+            return
+        self._woken = self._woken and self._in_noscript
+        address = self._addresses.shown(src)
+        self._out.append(f'{start}{attribute}{address}"{last}' if address else f"{start}{last}")
 
     def _animation(self, name: str, found: dict[str, str], closed: bool) -> None:
         """SMIL moves things without scripts; it may not move an address."""

@@ -23,7 +23,7 @@ _SPECIAL_ENDS = (
 _HARMLESS = (
     r"class|data-[a-z0-9_-]++|aria-[a-z]++|id|title|alt|width|height|role|rel|lang|dir|name|type|value|for|placeholder"
     r"|colspan|rowspan|align|valign|border|cellpadding|cellspacing|content|item(?:prop|scope|type|id)|property|datetime"
-    r"|hidden|tabindex|label|color|size|face|bgcolor|scope|start|media|version|viewBox|preserveAspectRatio|focusable"
+    r"|hidden|loading|decoding|sizes|tabindex|label|color|size|face|bgcolor|scope|start|media|version|viewBox|preserveAspectRatio|focusable"
     r"|x-[a-z-]++|xmlns(?::xlink)?+|gradientUnits|gradientTransform|transform|offset|stop-(?:color|opacity)"
     r"|d|x[12]?|y[12]?|r[xy]?|c[xy]|f[xy]"
 )
@@ -46,18 +46,23 @@ _META = (
     r"|name=\"(?!(?i:referrer|monetization))[a-zA-Z0-9_:.-]++\"))*+[ \n]*+/?>"
 )
 _CLEAN = rf"{_TEXT_AND_TAGS}|<svg(?:{_PASSED})*+[ \n]*+>(?:{_TEXT_AND_TAGS})*+</svg>|{_META}"
-# What most tags are that need one thing done: links with nothing else to them, and scripts without comments.
+# What most tags are that need one thing done: links and pictures with nothing else to them (`data-` may name the true
+# address of a picture), and scripts without comments.
 _TARGET = r"(?:[ \n]++target=\"[^\"<]*+\")?+"
 _LINK = (
     rf"(?P<before><a(?:{_PASSED})*+){_TARGET}(?P<mid>(?:{_PASSED})*+[ \n]++href=\")(?P<href>[^\"<]*+)"
     rf"(?P<after>\"(?:{_PASSED})*+){_TARGET}(?P<rest>(?:{_PASSED})*+[ \n]*+>)"
+)
+_PICTURE = (
+    rf"(?P<img><img(?:(?![ \n]++data-){_PASSED})*+)(?P<attribute>[ \n]++src=\")(?P<src>[^\"<]*+)"
+    rf"\"(?P<last>(?:(?![ \n]++data-){_PASSED})*+[ \n]*+/?>)"
 )
 _SCRIPT = (
     rf"<script(?=[{WHITE}/>]){_ATTRIBUTES}>(?<!/>)(?:[^<]++|<(?!!--|/?[sS][cC][rR][iI][pP][tT]))*+</script[{WHITE}]*+>"
 )
 _END_TAG = rf"</(?P<closed>[a-zA-Z][^{WHITE}/>]*+){_ATTRIBUTES}(?:>|\Z)"
 TOKEN = re.compile(
-    rf"(?P<clean>(?:{_CLEAN})++)(?:{_LINK}|{_SCRIPT})?+|{_SCRIPT}"
+    rf"(?P<clean>(?:{_CLEAN})++)(?:{_LINK}|{_PICTURE}|{_SCRIPT})?+|{_SCRIPT}"
     rf"|<(?P<name>[a-zA-Z][^{WHITE}/>]*+)(?P<attributes>{_ATTRIBUTES})(?P<end>>|\Z)"
     rf"|{_END_TAG}"
     r"|<!--(?:-?>|.*?(?:--!?>|\Z))"
