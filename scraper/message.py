@@ -18,6 +18,7 @@ _MOST_MEMBERS = 10_000
 _FIRST_PIECE_BYTES = 1024
 _LARGEST_PIECE_BYTES = 64 * 1024
 _OUTPUT_BYTES = 256 * 1024
+_UNREADABLE, _ADVICE = "its content coding cannot be read: ", " (install scraper[codecs])"
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
@@ -151,8 +152,14 @@ def unreadable(codings: str | None) -> str:
     unknown = sorted(set(_parted(codings)) - readable())
     if not unknown:
         return ""
-    advice = " (install scraper[codecs])" if set(unknown) & {"br", "zstd"} else ""
-    return f"its content coding cannot be read: {', '.join(unknown)}{advice}"
+    return f"{_UNREADABLE}{', '.join(unknown)}{_ADVICE if set(unknown) & {'br', 'zstd'} else ''}"
+
+
+def is_readable_now(reason: str) -> bool:
+    """Whether `unreadable` once gave this reason, and would not give it today."""
+    if not reason.startswith(_UNREADABLE):
+        return False
+    return not unreadable(reason.removeprefix(_UNREADABLE).removesuffix(_ADVICE))
 
 
 def _unbrotli(data: bytes, cap_bytes: int) -> bytes:

@@ -27,6 +27,8 @@ _MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by
 _VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _DIGESTED = ("response", "resource", "revisit", "metadata")
+# The sha1 of nothing at all.
+_EMPTY_SHA1 = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
 _HTTP_TYPES = ("application/http", "message/http")
 
 
@@ -62,6 +64,7 @@ class Found:
     payload_sha1: str | None = None
     faults: tuple[str, ...] = ()
     is_shared: bool = False
+    remark: str = ""  # what is wrong with it, but known to be harmless
 
     @property
     def href(self) -> str:
@@ -162,7 +165,7 @@ def _read(source: Source, depth: Depth) -> Found:
     is_shared = was_shared or source.is_shared
     size = 0 if is_shared else (source.place if source.is_packed else end_of_block) - offset
     whole = ForeignRecord(headers, bytes(block.held), first)
-    return Found(whole, offset, size, source.place, block.payload_sha1(), block.faults(), is_shared)
+    return Found(whole, offset, size, source.place, block.payload_sha1(), block.faults(), is_shared, block.remark())
 
 
 def _header(source: Source) -> tuple[tuple[str, str], ...]:
@@ -228,6 +231,7 @@ class _Block:
     def __init__(self, record: Record, depth: Depth) -> None:
         self.held = bytearray()
         kind = record.header("WARC-Type")
+        self._is_revisit = kind == "revisit"
         self._keep = depth.keep or (kind in ("metadata", "warcinfo") and _is_small_fields(record))
         is_http = record.header("Content-Type").lower().startswith(_HTTP_TYPES)
         self._in_head = is_http and kind in ("response", "revisit", "request")
@@ -279,8 +283,20 @@ class _Block:
             return None
         return "sha1:" + base64.b32encode(self._sha1.digest()).decode("ascii")
 
+    def _is_of_wget(self) -> bool:
+        """Whether it says, as wget 1.21 does of every revisit, that its block is empty."""
+        return self._is_revisit and self._block_digest == _EMPTY_SHA1
+
+    def remark(self) -> str:
+        if self._is_wrong_block() and self._is_of_wget():
+            return "revisits have the digest of an empty block, as wget writes it"
+        return ""
+
+    def _is_wrong_block(self) -> bool:
+        return self._of_block is not None and not digest_agrees(self._block_digest, self._of_block.digest())
+
     def faults(self) -> tuple[str, ...]:
-        if self._of_block is not None and not digest_agrees(self._block_digest, self._of_block.digest()):
+        if self._is_wrong_block() and not self._is_of_wget():
             return ("the block is not what its digest says",)
         if self._of_payload is None or digest_agrees(self._payload_digest, self._of_payload.digest()):
             return ()

@@ -24,6 +24,13 @@ _NO_DOCUMENT_HOPS = "EIXP"  # Heritrix: embedded, inferred, speculative, prerequ
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignCapture(Recorded):
+    """A capture that another tool made; `codings` are the content codings of its page, as its head names them."""
+
+    codings: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     """A response in short: a page, or a redirect to `goal`."""
 
@@ -34,6 +41,7 @@ class _Answer:
     mime: str | None
     names: tuple[str, ...]  # by which a request or metadata record may speak of it
     goal: str | None = None
+    codings: str = ""
 
 
 @dataclass(slots=True)
@@ -47,7 +55,7 @@ class _Survey:
 
 def captures(
     path: Path, pages: Iterable[tuple[str, str]] = (), wanted: Callable[[str], bool] = lambda _: False
-) -> Iterator[Recorded]:
+) -> Iterator[ForeignCapture]:
     """The captures of pages in a WARC, and of the addresses that redirect to them, in order.
 
     `pages` are the addresses and times which a WACZ lists: they decide where there are any. Elsewhere a page is a whole
@@ -95,7 +103,8 @@ def _answer(found: Found, warc: str) -> _Answer | None:
         return None
     mime = (head.header("content-type") or "").partition(";")[0].strip().lower() or None
     place = Location(warc, found.offset, found.length)
-    return _Answer(target, record.date, place, head.status, mime, _names(record), goal)
+    codings = ", ".join(head.all("content-encoding"))
+    return _Answer(target, record.date, place, head.status, mime, _names(record), goal, codings)
 
 
 def _target(href: str) -> Target | None:
@@ -168,10 +177,10 @@ def _nearest(hop: _Answer, answers: list[_Answer]) -> _Answer | None:
     return min(near, key=lambda answer: abs(answer.at - hop.at), default=None)
 
 
-def _recorded(asked: _Answer, page: _Answer) -> Recorded:
+def _recorded(asked: _Answer, page: _Answer) -> ForeignCapture:
     places = (page.place, asked.place) if asked is not page else (page.place,)
     outcome = Outcome(State.CAPTURED)
-    return Recorded(
+    return ForeignCapture(
         target=asked.target,
         final=page.target,
         started_at=asked.at,
@@ -183,4 +192,5 @@ def _recorded(asked: _Answer, page: _Answer) -> Recorded:
         status=page.status,
         mime=page.mime,
         captured_at=page.at,
+        codings=page.codings,
     )

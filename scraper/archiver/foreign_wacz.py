@@ -19,12 +19,19 @@ _MOST_MEMBERS = 100_000
 _MOST_JSON_BYTES = 16 << 20
 _MOST_PAGES_BYTES = 1 << 30
 _MOST_LINE_BYTES = 16 << 20
+# A packed WARC of text comes to a twentieth of its size; deflate can go to a thousandth.
 _BOMB_RATIO = 200
-_BOMB_BYTES = 64 << 20  # below this, a member may be packed as tightly as it likes
+_BOMB_BYTES = 64 << 20  # below this, a file may be packed as tightly as it likes
+_LOCAL_HEADER_BYTES = 30  # of a member, before its name
 _WARC_ENDS = (".warc", ".warc.gz")
 _COPY_BYTES = 1 << 20
 # What `zipfile` raises of a member that is not as it says.
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+
+
+def most_unpacked(size_bytes: int) -> int:
+    """To how many bytes a file of this size may unpack in all; what goes beyond is a bomb."""
+    return max(_BOMB_BYTES, _BOMB_RATIO * size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +63,12 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def read(archive: zipfile.ZipFile, name: str) -> Wacz:
-    """What a WACZ holds, its digests proved. Raises `UsageError` when there is no WARC in it."""
+def read(archive: zipfile.ZipFile, name: str, size_bytes: int) -> Wacz:
+    """What a WACZ of this size holds, its digests proved. Raises `UsageError` when there is no WARC in it."""
     members = archive.infolist()
     if len(members) > _MOST_MEMBERS:
         raise UsageError(f"{name}: more than {_MOST_MEMBERS} members; unpack it, and import the WARCs in it")
-    problems: list[str] = []
-    good: dict[str, zipfile.ZipInfo] = {}
-    for member in members:
-        if reason := _refusal(member, good):
-            problems.append(f"{_shown(member.filename)}: {reason}")
-        else:
-            good[member.filename] = member
+    good, problems = _judged(members, most_unpacked(size_bytes))
     package = _package(archive, good, problems)
     problems += _digest_faults(archive, good, package)
     warcs = tuple(sorted(path for path in good if _is_warc(path)))
@@ -91,6 +92,43 @@ def member(archive: zipfile.ZipFile, path: str) -> IO[bytes]:
 
 def _is_warc(path: str) -> bool:
     return path.startswith("archive/") and path.lower().endswith(_WARC_ENDS)
+
+
+def _judged(members: list[zipfile.ZipInfo], most_bytes: int) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
+    """The members that may be read, by name, and what is wrong with the others.
+
+    `zipfile` reads no more of a member than the size it declares, so that the sum of those bounds all reading.
+    """
+    problems: list[str] = []
+    good: dict[str, zipfile.ZipInfo] = {}
+    overlapping = _overlapping(members)
+    unpacked = 0
+    for member in members:
+        reason = _refusal(member, good)
+        if member.header_offset in overlapping:
+            reason = "it overlaps another member"
+        elif not reason and unpacked + member.file_size > most_bytes:
+            reason = f"with it the file unpacks to more than {most_bytes >> 20} MiB: a bomb"
+        if reason:
+            problems.append(f"{_shown(member.filename)}: {reason}")
+        else:
+            good[member.filename] = member
+            unpacked += member.file_size
+    return good, problems
+
+
+def _overlapping(members: list[zipfile.ZipInfo]) -> set[int]:
+    """Where those members begin which share bytes of the file with another: that is how small bombs become large."""
+    found: set[int] = set()
+    last, end = -1, 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            found |= {last, member.header_offset}
+        # The name in the local header is this one, or `zipfile` refuses it; a character is a byte or more.
+        after = member.header_offset + _LOCAL_HEADER_BYTES + len(member.orig_filename) + member.compress_size
+        if after > end:
+            last, end = member.header_offset, after
+    return found
 
 
 def _refusal(member: zipfile.ZipInfo, others: dict[str, zipfile.ZipInfo]) -> str:
@@ -130,13 +168,19 @@ def _digest_faults(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], package: dict[str, Any]
 ) -> Iterator[str]:
     resources = package.get("resources")
+    hashed: dict[str, str | None] = {}  # each member once, however often it is named
     for resource in resources if isinstance(resources, list) else ():
         if not isinstance(resource, dict):
             continue
         path, said = str(resource.get("path", "")), str(resource.get("hash", ""))
         if path not in members:
             yield f"{_shown(path)}: named in datapackage.json, but not there"
-        elif said.startswith("sha256:") and _sha256(archive, members[path]) != said[7:].lower():
+            continue
+        if not said.startswith("sha256:"):
+            continue
+        if path not in hashed:
+            hashed[path] = _sha256(archive, members[path])
+        if hashed[path] != said[7:].lower():
             yield f"{_shown(path)}: not what its digest in datapackage.json says"
 
 

@@ -7,9 +7,10 @@ import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -38,8 +39,6 @@ _NAME_CHARACTERS = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _ENDS = re.compile(r"(?:\.warc)?(?:\.(?:gz|open))?\Z", re.IGNORECASE)
 _MOST_TOLD = 1000  # of what was left out
-# A packed WARC of text comes to a twentieth of its size; gzip can go to a thousandth.
-_BOMB_RATIO, _BOMB_BYTES = 200, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One WARC of the collection as one import brought it: what its sidecar says."""
+    """One WARC of the collection as one import brought it: what its sidecar says.
+
+    `remarks` tell what is odd about it, and did no harm.
+    """
 
     source: Source
     warc: str
     imported_at: str
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,22 @@ class _Asked:
     sha256: str
     at: datetime
     salvage: bool
+    room: _Room
+
+
+class _Room:
+    """How many bytes may still be unpacked of a file, all its parts taken together."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes, self._left = most_bytes, most_bytes
+
+    def take(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks; raises `IntegrityError` where there is no more room."""
+        for chunk in chunks:
+            if len(chunk) > self._left:
+                raise IntegrityError(f"unpacks to more than {self._most_bytes >> 20} MiB: a bomb; unpack it by hand")
+            self._left -= len(chunk)
+            yield chunk
 
 
 class Refused(IntegrityError):
@@ -98,6 +117,7 @@ class _Proof:
     shared: bool = False
     tool: str = ""
     problems: list[Damaged] | None = None
+    remarks: Counter[str] = field(default_factory=Counter)
 
 
 class Imports:
@@ -116,7 +136,8 @@ class Imports:
         self._sweep()
         try:
             with _reading(path), path.open("rb") as file:
-                asked = _Asked(path.name, sha256, imported_at, salvage)
+                room = _Room(foreign_wacz.most_unpacked(path.stat().st_size))
+                asked = _Asked(path.name, sha256, imported_at, salvage, room)
                 is_zip = foreign_wacz.is_zip(path)
                 prepared = (
                     self._of_wacz(path, asked) if is_zip else [self._prepared(file, asked, Source(path.name, sha256))]
@@ -133,7 +154,7 @@ class Imports:
 
     def _of_wacz(self, path: Path, asked: _Asked) -> list[tuple[Path, Import]]:
         with foreign_wacz.opened(path) as archive:
-            wacz = foreign_wacz.read(archive, path.name)
+            wacz = foreign_wacz.read(archive, path.name, path.stat().st_size)
             problems = list(wacz.problems)
             if problems and not asked.salvage:
                 raise Refused(path.name, tuple(problems))
@@ -156,11 +177,14 @@ class Imports:
     def _prepared(self, file: IO[bytes], asked: _Asked, source: Source) -> tuple[Path, Import]:
         """A WARC copied to a temporary file, proved from its first byte to its last, and what it is to be."""
         path = self._temporary()
-        sha256 = _write(_chunks(file, source.name), path)
+        chunks = _chunks(file, source.name)
+        sha256 = _write(asked.room.take(chunks) if source.member else chunks, path)
         proof = _prove(path)
+        remarks = []
         if proof.shared:
-            path, sha256 = self._unpacked(path)
+            path, sha256 = self._unpacked(path, asked.room)
             proof = _prove(path)
+            remarks.append("packed as a whole, so that no record could be read alone: kept as the plain WARC inside")
         if proof.records == 0 and _is_no_warc(path):
             told = f": {proof.problems[0].what}" if proof.problems and "ARC file" in proof.problems[0].what else ""
             raise UsageError(f"{source.name}: not a WARC{told}")
@@ -172,7 +196,9 @@ class Imports:
         name = f"{sha256[:12]}-{safe_name(source.member or source.name)}"
         name += WARC_SUFFIX if foreign.is_packed(path) else PLAIN_SUFFIX
         source = replace(source, tool=source.tool or proof.tool)
-        return path, Import(source, name, f"{asked.at:%Y-%m-%dT%H:%M:%SZ}", problems[:_MOST_TOLD])
+        remarks += (f"{what} ({count} of them)" for what, count in proof.remarks.items())
+        imported_at = f"{asked.at:%Y-%m-%dT%H:%M:%SZ}"
+        return path, Import(source, name, imported_at, problems[:_MOST_TOLD], tuple(remarks))
 
     def _place(self, path: Path, taken: Import) -> None:
         """Put a proved file into its place: first where it is from, then its name, then index and seal."""
@@ -230,12 +256,11 @@ class Imports:
             for path in self.layout.warcs.glob(".incoming*.tmp"):
                 path.unlink(missing_ok=True)
 
-    def _unpacked(self, path: Path) -> tuple[Path, str]:
+    def _unpacked(self, path: Path, room: _Room) -> tuple[Path, str]:
         """The WARC inside of a file that was packed as a whole: so any program can read a record from its offset."""
         plain = self._temporary()
-        limit = max(_BOMB_BYTES, path.stat().st_size * _BOMB_RATIO)
         with path.open("rb") as file:
-            return plain, _write(_gunzipped(file, limit), plain)
+            return plain, _write(room.take(_gunzipped(file)), plain)
 
     def _salvaged(self, path: Path) -> tuple[Path, str]:
         """The whole, right records of a file, each byte for byte."""
@@ -252,7 +277,7 @@ def _import_of(fields: dict[str, Any], warc: str) -> Import:
     said = fields["source"]
     pages = tuple((str(href), str(stamp)) for href, stamp in said["pages"])
     source = Source(**{**said, "pages": pages})
-    return Import(source, warc, fields["imported_at"], tuple(fields["left_out"]))
+    return Import(source, warc, fields["imported_at"], tuple(fields["left_out"]), tuple(fields.get("remarks", ())))
 
 
 def safe_name(name: str) -> str:
@@ -282,6 +307,8 @@ def _prove(path: Path) -> _Proof:
             damages.append(Damaged(found.offset, found.faults[0]))
             continue
         proof.records += 1
+        if found.remark:
+            proof.remarks[found.remark] += 1
         if found.record.type == "warcinfo" and not proof.tool:
             proof.tool = read_fields(found.record.block).raw("software")[:200]
     return proof
@@ -294,10 +321,9 @@ def _sentences(proof: _Proof) -> Iterator[str]:
 
 def _is_no_warc(path: Path) -> bool:
     try:
-        next(foreign.scan(path, 0, foreign.GLANCE), None)
+        return next(foreign.scan(path, 0, foreign.GLANCE), None) is None
     except Damaged as damage:
         return damage.offset == 0
-    return True
 
 
 def _whole_records(path: Path) -> Iterator[bytes]:
@@ -315,9 +341,8 @@ def _whole_records(path: Path) -> Iterator[bytes]:
                 yield b"\r\n\r\n"
 
 
-def _gunzipped(file: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
+def _gunzipped(file: BinaryIO) -> Iterator[bytes]:
     stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    unpacked = 0
     pending = b""
     try:
         while pending := pending or file.read(65536):
@@ -326,9 +351,6 @@ def _gunzipped(file: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
             if stream.eof:
                 pending = stream.unused_data
                 stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            unpacked += len(data)
-            if unpacked > limit_bytes:
-                raise IntegrityError(f"unpacks to more than {limit_bytes >> 20} MiB: a bomb; unpack it by hand first")
             yield data
     except zlib.error:
         return  # the records before the tear; the reader tells of it

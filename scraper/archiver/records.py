@@ -27,6 +27,7 @@ WARC_FIELDS = "application/warc-fields"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _KNOWN_VERSIONS = ["WARC/1.1", "WARC/1.0"]
 
+_FIRST_YEAR = 1000
 _REST_OF_DATE = {4: "-01-01", 7: "-01"}
 
 OnDamage = Callable[[Damaged], None]
@@ -98,9 +99,18 @@ def iso(moment: datetime) -> str:
 
 
 def parse_date(text: str) -> datetime:
-    """Read a WARC-Date, which may be as short as a year (WARC 1.1, 5.4); raises ValueError."""
+    """Read a WARC-Date, which may be as short as a year (WARC 1.1, 5.4); raises ValueError.
+
+    So it does for years before 1000: no tool wrote any, and 14 digits would not hold them everywhere.
+    """
     moment = datetime.fromisoformat(text + _REST_OF_DATE.get(len(text), ""))
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text}: beyond the calendar") from error
+    if moment.year < _FIRST_YEAR:
+        raise ValueError(f"{text}: before the year {_FIRST_YEAR}")
+    return moment
 
 
 def timestamp14(moment: datetime) -> str:

@@ -44,5 +44,9 @@ def _tell(common: Common, done: Imported) -> None:
     if not common.as_json:
         what = "imported before" if done.known else f"{done.captures} captures of pages"
         common.console.result(f"{done.file}: {what}, in {', '.join(done.warcs)}")
+    for sentence in done.remarks:
+        common.console.info(f"{done.file}: {sentence}")
+    for sentence in done.unreadable:
+        common.console.error(f"{done.file}: {sentence}")
     for sentence in done.left_out:
         common.console.error(f"{done.file}: left out: {sentence}")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scraper import archiver
+from scraper import archiver, message
 from scraper.state import StateFile, VisitRow
+
+
+@dataclass(slots=True)
+class Adopted:
+    """What imports brought: the captures that were new to the state, and of those the pages that cannot be read yet.
+
+    `unreadable` counts these by the reason, which says what to do.
+    """
+
+    captures: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
 
 
 def adopt_unknown(root: Path, state: StateFile) -> int:
@@ -17,22 +30,22 @@ def adopt_unknown(root: Path, state: StateFile) -> int:
     count = 0
     for path in archiver.beyond(root, archiver.IMPORTED, marks):
         imports.complete(path.name)
-        count += adopt_imports(root, state, imports.of_warc(path.name) or [archiver.unknown(path.name)])
+        count += adopt_imports(root, state, imports.of_warc(path.name) or [archiver.unknown(path.name)]).captures
     state.commit()
     return count
 
 
-def adopt_imports(root: Path, state: StateFile, imports: Iterable[archiver.Import]) -> int:
-    """Bring what imports hold into the state; gives the number of captures that were new to it."""
-    count = 0
+def adopt_imports(root: Path, state: StateFile, imports: Iterable[archiver.Import]) -> Adopted:
+    """Bring what imports hold into the state."""
+    adopted = Adopted()
     by_file: dict[str, list[archiver.Import]] = {}
     for item in imports:
-        count += _adopt(root, state, item)
+        _adopt(root, state, item, adopted)
         if item.source.sha256:
             by_file.setdefault(item.source.sha256, []).append(item)
     for sha256, items in by_file.items():
         _note(state, sha256, items)
-    return count
+    return adopted
 
 
 def _note(state: StateFile, sha256: str, items: Sequence[archiver.Import]) -> None:
@@ -46,14 +59,17 @@ def _note(state: StateFile, sha256: str, items: Sequence[archiver.Import]) -> No
     state.note_import(sha256, warcs, told, list(left_out))
 
 
-def _adopt(root: Path, state: StateFile, item: archiver.Import) -> int:
+def _adopt(root: Path, state: StateFile, item: archiver.Import, adopted: Adopted) -> None:
     path = archiver.Imports(root).path_of(item.warc)
     imported_at = datetime.fromisoformat(item.imported_at) if item.imported_at else datetime.now(UTC)
-    count = 0
     for recorded in archiver.captures(path, item.source.pages, state.knows_target):
-        count += bool(state.record_import(_row(recorded), imported_at))
+        if not state.record_import(_row(recorded), imported_at):
+            continue
+        adopted.captures += 1
+        is_page_itself = recorded.kept.page == recorded.kept.visit
+        if is_page_itself and (reason := message.unreadable(recorded.codings)):
+            adopted.unreadable[reason] += 1
     state.mark(archiver.IMPORTED, item.warc, path.stat().st_size)
-    return count
 
 
 def _row(capture: archiver.Recorded) -> VisitRow:

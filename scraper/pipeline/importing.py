@@ -20,7 +20,8 @@ from scraper.state import now
 class Imported:
     """What became of one file. `error` says why nothing of it was taken, with the exit code it means.
 
-    `captures` counts the pages of it that are new to the state; `known` says that it was here already.
+    `captures` counts the pages of it that are new to the state; `known` says that it was here already; `remarks` are
+    what is odd about it, and `unreadable` what keeps pages of it from being read, in sentences.
     """
 
     file: str
@@ -28,6 +29,8 @@ class Imported:
     warcs: tuple[str, ...] = ()
     captures: int = 0
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     known: bool = False
     error: str = ""
     exit_code: int = 0
@@ -41,11 +44,13 @@ def import_files(
     A file that cannot be taken does not keep the others out. Raises `ArchiveUnwritable`.
     """
     with opened(root, settings, listener) as session:
+        # What an earlier run left over may be what it died of; only that is kept out of this process.
+        leftover = frozenset(job.visit_id for job in session.state.text_jobs())
         for name in files:
             if stop.requested():
                 return
             yield _import(session, name, salvage)
-        asyncio.run(Run(session, listener).only_texts(stop))
+        asyncio.run(Run(session, listener).only_texts(stop, leftover))
         rewrite_pages(root, session.state)
 
 
@@ -58,7 +63,25 @@ def _import(session: Session, name: str, salvage: bool) -> Imported:
         taken = archiver.Imports(session.root).add_file(path, sha256, now(), salvage=salvage)
     except (UsageError, IntegrityError) as error:
         return Imported(name, error=str(error), exit_code=error.exit_code)
-    captures = adopt_imports(session.root, state, taken)
+    adopted = adopt_imports(session.root, state, taken)
     state.commit()
-    left_out = tuple(sentence for item in taken for sentence in item.left_out)
-    return Imported(name, sha256, tuple(sorted({item.warc for item in taken})), captures, left_out)
+    return Imported(
+        name,
+        sha256,
+        tuple(sorted({item.warc for item in taken})),
+        adopted.captures,
+        left_out=tuple(sentence for item in taken for sentence in item.left_out),
+        remarks=tuple(sentence for item in taken for sentence in _remarks(item)),
+        unreadable=tuple(_pages(count, reason) for reason, count in sorted(adopted.unreadable.items())),
+    )
+
+
+def _remarks(item: archiver.Import) -> Iterator[str]:
+    """What is told of a WARC; where the file held more than one, with its name in it."""
+    for sentence in item.remarks:
+        yield f"{item.source.member}: {sentence}" if item.source.member else sentence
+
+
+def _pages(count: int, reason: str) -> str:
+    advice = "; then `scraper extract --all --if-older` makes their texts" if "install" in reason else ""
+    return f"{count} {'page has' if count == 1 else 'pages have'} no text: {reason}{advice}"

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from scraper import archiver, urls
+from scraper import archiver, message, urls
 from scraper.archiver import PageStream
 from scraper.errors import IntegrityError, UsageError
 from scraper.pipeline.batches import Failure, Stopping, results
@@ -246,9 +246,11 @@ def _noted(job: TextJob, stem: str, fields: dict[str, Any]) -> TextMade:
 
 
 def is_older(fields: dict[str, Any], task: TextTask) -> bool:
-    """Whether a text was made by an older extractor, or under other site rules than today's."""
+    """Whether a text was made by an older extractor, under other site rules than today's, or lacking a codec."""
     from scraper.extractor import VERSION
 
+    if message.is_readable_now(fields["article"].get("skipped") or ""):
+        return True
     version = str(fields.get("extractor", ""))
     if version.isdecimal() and VERSION.isdecimal() and int(version) != int(VERSION):
         return int(version) < int(VERSION)

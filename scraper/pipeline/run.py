@@ -6,7 +6,7 @@ The order of a commit: record members written -> fdatasync (grouped) -> state ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -185,10 +185,10 @@ class Run:
         if self._texts.bugs:
             raise self._texts.bugs[0]
 
-    async def only_texts(self, stop: Stop) -> None:
+    async def only_texts(self, stop: Stop, suspects: Container[int] | None = None) -> None:
         """Make the texts that are missing, and nothing else."""
         try:
-            self.make_missing_texts()
+            self.make_missing_texts(suspects)
             await self.finish_texts(stop)
             self.finish_search(stop)
         finally:
@@ -249,10 +249,13 @@ class Run:
         pages, self._new_pages = self._new_pages, {}
         return pages
 
-    def make_missing_texts(self) -> None:
-        """Texts of committed captures which an earlier run could not make any more."""
+    def make_missing_texts(self, suspects: Container[int] | None = None) -> None:
+        """Texts of committed captures which an earlier run could not make any more.
+
+        It may have died of one of these; where some are new, `suspects` are the numbers of the visits that are not.
+        """
         for job in self._state.text_jobs():
-            self._texts.submit(job, suspect=True)
+            self._texts.submit(job, suspect=suspects is None or job.visit_id in suspects)
 
 
 def _kept_visit(number: int, capture: Capture, kept: archiver.Kept) -> KeptVisit | None:

@@ -58,7 +58,7 @@ def _rebuild_imports(root: Path, state: StateFile, damages: list[str]) -> int:
     if archiver.IMPORTED not in archiver.collections(root):
         return 0
     archiver.rebuild_index(root, archiver.IMPORTED, on_damage=damages.append)
-    return adopt_imports(root, state, archiver.Imports(root).all())
+    return adopt_imports(root, state, archiver.Imports(root).all()).captures
 
 
 def _set_aside_if_damaged(root: Path, listener: Listener) -> None:

@@ -1,0 +1,214 @@
+"""`scraper import` of what is odd or meant to harm: bombs of many parts, known faults of tools, lacking codecs."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import threading
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import brotlicffi  # type: ignore[import-untyped]
+import pytest
+from foreign import WORDS, http, members, page, record, sha1, wacz
+from test_import import NEWS, Site, crawl, keep, problems, put, rezipped, scraper, take, text_of
+
+from scraper import message
+from scraper.archiver import IMPORTED, Collection, Imports
+from scraper.pipeline import Listener, reextract, run
+from scraper.settings import Settings
+
+EMPTY = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"  # of no bytes at all
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+# ------------------------------------------------------------------------- bombs
+
+
+def with_many_members(archive: zipfile.ZipFile, files: list[tuple[zipfile.ZipInfo, bytes]]) -> None:
+    """Each of them far below what makes a bomb."""
+    keep(archive, files)
+    for number in range(4):
+        archive.writestr(f"archive/{number}.warc", b"\0" * (30 << 20), zipfile.ZIP_DEFLATED)
+
+
+def with_overlap(archive: zipfile.ZipFile, files: list[tuple[zipfile.ZipInfo, bytes]]) -> None:
+    """Two more names for the bytes of one member."""
+    keep(archive, files)
+    archive.writestr("archive/z.warc", b"".join(crawl()))
+    for name in ("archive/y.warc", "archive/x.warc"):
+        again = copy.copy(archive.getinfo("archive/z.warc"))
+        again.filename = name
+        archive.filelist.append(again)
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "count"),
+    [(with_many_members, "with it the file unpacks to more than 64 MiB", 2), (with_overlap, "overlaps another", 3)],
+)
+def test_small_bombs_in_one_file_are_taken_together(
+    tmp_path: Path, root: Path, change: object, told: str, count: int
+) -> None:
+    data = members(crawl())
+    path = rezipped(wacz(tmp_path / "c.wacz", {"a.warc.gz": data}), change)
+    (refused,) = take(root, path)
+    assert refused.exit_code == 5
+    assert told in refused.error
+    (done,) = take(root, path, salvage=True)
+    assert sum(told in sentence for sentence in done.left_out) == count
+    assert data in [Imports(root).path_of(warc).read_bytes() for warc in done.warcs]
+
+
+def test_wholes_in_a_wacz_may_not_unpack_to_more_than_all_of_it_may(tmp_path: Path, root: Path) -> None:
+    large = [gzip.compress(b"".join([*crawl(bytes(40 << 20)), record(http(name), NEWS)])) for name in (b"x", b"y")]
+    path = wacz(tmp_path / "c.wacz", {"a.warc.gz": large[0], "b.warc.gz": large[1]})
+    (refused,) = take(root, path)
+    assert refused.exit_code == 5
+    assert "b.warc.gz: unpacks to more than 64 MiB" in refused.error
+    (done,) = take(root, path, salvage=True)
+    assert len(done.warcs) == 1
+
+
+def test_a_member_named_often_is_hashed_once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = zipfile.ZipFile.open
+
+    def counted(self: zipfile.ZipFile, name: str | zipfile.ZipInfo, mode: str = "r") -> object:
+        opened.append(name if isinstance(name, str) else name.filename)
+        return real(self, name)
+
+    named = [{"path": "archive/a.warc.gz", "hash": f"sha256:{number}"} for number in range(100)]
+    path = wacz(tmp_path / "c.wacz", {"a.warc.gz": members(crawl())}, package={"resources": named})
+    monkeypatch.setattr(zipfile.ZipFile, "open", counted)
+    (refused,) = take(root, path)
+    assert "(and 99 more)" in refused.error
+    assert opened.count("archive/a.warc.gz") == 1
+
+
+# ----------------------------------------------------------------------- remarks
+
+
+def test_what_is_not_kept_as_it_came_is_told_of_and_noted(tmp_path: Path, root: Path) -> None:
+    path = put(tmp_path, gzip.compress(b"".join(crawl())))
+    done = scraper("import", path, "--archive", root, "--json", "--verbose")
+    told = json.loads(done.stdout)["remarks"]
+    assert told == ["packed as a whole, so that no record could be read alone: kept as the plain WARC inside"]
+    assert f"{path}: {told[0]}" in done.stderr
+    (kept,) = Imports(root).all()
+    assert kept.remarks == tuple(told)
+
+
+def test_a_revisit_may_say_that_its_block_is_empty_and_no_other_record_may(tmp_path: Path, root: Path) -> None:
+    fields = (f"WARC-Payload-Digest: {sha1(page())}", f"WARC-Block-Digest: {EMPTY}")
+    first = record(http(page()), NEWS, fields[0])
+    again = record(http(b""), NEWS, *fields, kind="revisit", at="2020-01-01T00:00:00Z")
+    (done,) = take(root, put(tmp_path, members([first, again])))
+    assert (done.error, done.left_out) == ("", ())
+    assert done.remarks == ("revisits have the digest of an empty block, as wget writes it (1 of them)",)
+    assert problems(root) == []
+    wrong = [
+        record(http(page("B")), NEWS, fields[1]),
+        record(http(b""), NEWS, f"WARC-Block-Digest: {sha1(b'x')}", kind="revisit"),
+    ]
+    for number, one in enumerate(wrong):
+        (refused,) = take(root, put(tmp_path, members([one]), f"{number}.warc.gz"))
+        assert "offset 0: the block is not what its digest says" in refused.error
+
+
+@pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
+def test_what_wget_writes_of_pages_it_had_before_is_taken_whole(tmp_path: Path, root: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/news"
+        command = ["wget", "-q", "--no-proxy", "--no-config", "-O", os.devnull, url]
+        for more in (["--warc-file=one", "--warc-cdx"], ["--warc-file=two", "--warc-dedup=one.cdx"]):
+            subprocess.run([*command, *more], cwd=tmp_path, check=True, timeout=60)
+        server.shutdown()
+    first, second = take(root, tmp_path / "one.warc.gz", tmp_path / "two.warc.gz")
+    assert (first.error, second.error, second.left_out) == ("", "", ())
+    collection = Collection(root, IMPORTED)
+    revisit = next(entry for entry in collection.find(url) if entry.is_revisit)
+    assert collection.load(revisit.location).body == page()
+    assert problems(root) == []
+
+
+# ------------------------------------------------------------------------- texts
+
+
+def test_what_lacks_a_codec_is_counted_and_read_when_it_is_there(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = record(http(b"", "Location: /news", status="HTTP/1.1 301 Moved"), "http://e.example/old")
+    packed = [record(http(brotlicffi.compress(page()), "Content-Encoding: br"), NEWS + end) for end in ("", "2")]
+    plain = record(http(page()), NEWS + "3")
+    with monkeypatch.context() as without:
+        without.setattr(message, "readable", lambda: frozenset({"", "gzip"}))
+        (done,) = take(root, put(tmp_path, members([*packed, moved, plain])))
+    assert done.unreadable == (
+        "2 pages have no text: its content coding cannot be read: br (install scraper[codecs]);"
+        " then `scraper extract --all --if-older` makes their texts",
+    )
+    assert WORDS not in text_of(root, NEWS)
+    reextract.extract(root, Settings(), reextract.Choice(if_older=True), Listener(), lambda: False)
+    assert WORDS in text_of(root, NEWS)
+    assert WORDS in text_of(root, NEWS + "2")
+
+
+async def dying(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_page_is_made_text_without_a_process_of_its_own_unless_a_run_before_left_it(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[object] = []
+    real = ProcessPoolExecutor.__init__
+
+    def counted(self: ProcessPoolExecutor, *given: object, **named: object) -> None:
+        pools.append(self)
+        real(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "__init__", counted)
+    take(root, put(tmp_path, members(crawl())))
+    assert pools == []
+    second = put(tmp_path, members(crawl(page("B"), NEWS + "2")), "b.warc.gz")
+    with monkeypatch.context() as killed:
+        killed.setattr(run.Run, "only_texts", dying)
+        with pytest.raises(KeyboardInterrupt):
+            take(root, second)
+    take(root, second)
+    assert len(pools) == 1
+    assert WORDS in text_of(root, NEWS + "2")
+
+
+@pytest.mark.parametrize(
+    ("at", "taken"),
+    [
+        ("9999-12-31T23:59:59Z", True),
+        ("9999-12-31T23:59:59-05:00", False),
+        ("0001-01-01T00:00:00+05:00", False),
+        ("0999", False),
+    ],
+)
+def test_dates_of_no_sense_break_no_view(tmp_path: Path, root: Path, at: str, taken: bool) -> None:
+    path = put(tmp_path, members([record(http(page()), NEWS, at=at), record(http(page()), NEWS + "2")]))
+    done = scraper("import", path, "--archive", root, "--salvage")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert ("no readable WARC-Date" not in done.stderr) is taken
+    for verb in (["rebuild"], ["check"], ["show", NEWS + "2"], ["status"], ["search", "otters"], ["extract", "--all"]):
+        told = scraper(*verb, "--archive", root)
+        assert (told.returncode, "Traceback" in told.stderr) == (0, False), (verb, told.stderr)
+    assert scraper("show", NEWS, "--archive", root).returncode == (0 if taken else 2)
+    lines = b"".join(file.read_bytes() for file in (root / "collections" / IMPORTED / "indexes").iterdir()).splitlines()
+    assert all(len(line.split(b" ")[1]) == 14 for line in lines)
+    assert len(lines) == 1 + taken
