@@ -11,16 +11,10 @@ from typing import Any
 from scraper import archiver, urls
 from scraper.errors import UsageError
 from scraper.model import Outcome, State
-from scraper.state import StateReader, moment
+from scraper.state import CITATION_STANDING, StateReader, moment
 
-# A citation is excluded by its document's rules, or stands where its target stands.
-_CITATION_STATES = """
-    SELECT p.path, c.number, c.url, c.role, c.line, t.href,
-           CASE WHEN c.excluded IS NULL THEN t.state ELSE 'excluded' END AS state,
-           CASE WHEN c.excluded IS NULL THEN t.reason ELSE c.excluded END AS reason,
-           CASE WHEN c.excluded IS NULL THEN t.due_at END AS due_at,
-           CASE WHEN c.excluded IS NULL THEN t.visited_at END AS visited_at,
-           g.captured_at, g.text_path
+_CITATION_STATES = f"""
+    SELECT p.path, c.number, c.url, c.role, c.line, t.href, {CITATION_STANDING}, g.captured_at, g.text_path
     FROM places p
     JOIN citations c ON c.document = p.document
     LEFT JOIN targets t ON t.id = c.target

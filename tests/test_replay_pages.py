@@ -7,17 +7,22 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import foreign
 import pytest
 import replay_archive as made
 from replaying import Server, served
 from selectolax.lexbor import LexborHTMLParser
 
+from scraper import pipeline
+from scraper.replay import missing
 from scraper.replay.holdings import Holdings
 from scraper.replay.ui import bar, difference, plot, queries
 from scraper.replay.ui.difference import Mark
+from scraper.settings import Settings
 from scraper.state import StateReader
 
 
@@ -300,17 +305,162 @@ def test_no_question_about_a_page_or_a_document_reads_a_whole_table(archive: Pat
 
         state.query = explained  # type: ignore[method-assign]
         queries.citing(state, made.MOSCOW, 3)
-        queries.tries_without_capture(state, "demo", made.HARBOUR, 50)
-        queries.leads_to(state, "demo", made.HARBOUR)
-        queries.requisites(state, "demo", made.MOSCOW, "2026-01-01T00:00:00", 10)
-        queries.capture_counts(state, [1, 2], 10)
+        state.tries(made.HARBOUR, 50)
+        state.tries(made.HARBOUR, 50, "demo")
+        queries.leads_to(state, made.HARBOUR)
+        queries.requisites(state, "demo", made.MOSCOW, "2026-01-01T00:00:00")
         queries.document(state, "0" * 64)
         queries.citations(state, 1, 10)
         queries.newest(state, 8)
-    scans = [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith("SCAN (")]
+    # What is no table: an inner SELECT of one row.
+    scans = [plan for plan in plans if plan.startswith("SCAN") and plan not in ("SCAN CONSTANT ROW", "SCAN page")]
     # The newest captures are the end of an index, read until there are enough.
     assert set(scans) <= {"SCAN visits USING INDEX visits_by_time"}
     assert any("visits_by_final_href" in plan for plan in plans)
+
+
+# ---------------------------------------------------------------- several collections
+
+ONLY_IMPORTED = "https://news.example.org/otters"
+
+
+@pytest.fixture(scope="module")
+def both(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive with what another tool had captured, before, between and after our own visits."""
+    folder = tmp_path_factory.mktemp("both")
+    copy = Path(shutil.copytree(archive, folder / "archive"))
+    visits = (
+        ("Friday", "2015-02-03T04:05:06Z"),
+        ("Sunday", "2015-08-09T10:11:12Z"),
+        ("Monday", "2025-06-07T08:09:10Z"),
+    )
+    harbour = [
+        foreign.record(foreign.http(made.harbour_page(day, "ten to nine")), made.HARBOUR, at=at) for day, at in visits
+    ]
+    otters = [foreign.record(foreign.http(foreign.page()), url) for url in (ONLY_IMPORTED, made.MOSCOW)]
+    crawl = folder / "crawl.warc.gz"
+    crawl.write_bytes(foreign.members([foreign.info(), *harbour, *otters]))
+    list(pipeline.import_files(copy, Settings(), [str(crawl)], False, pipeline.Listener(), pipeline.Stop()))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def mixed(both: Path) -> Iterator[Server]:
+    with served(both) as started:
+        yield started
+
+
+@pytest.mark.parametrize("path", ["", "2015/", "20190909/", "mp_"])
+def test_a_page_held_by_another_collection_is_named_where_it_is_missing(mixed: Server, path: str) -> None:
+    path = "2015mp_/" if path == "mp_" else path
+    page = tree(mixed, f"/demo/{path}{ONLY_IMPORTED}", 404)
+    assert text(page, "h1") == "Not in this collection"
+    assert links(page)["imported: 2019-09-09 12:03 UTC"] == f"/imported/20190909120300/{ONLY_IMPORTED}"
+    assert "never tried" not in text(page, "main")
+    assert "Otters return" in mixed.ask(f"/imported/20190909120300/{ONLY_IMPORTED}").text
+
+
+def test_the_nearest_capture_of_the_other_collection_is_named(mixed: Server) -> None:
+    near = tree(mixed, "/imported/20200101/https://evil.example.org/?q=%22%3E%3Cb%3E&x=%27y%27", 404)
+    assert list(links(near, "section a")) == ["demo: 2026-03-04 10:00 UTC", "All captures of this address"]
+
+
+def test_a_missing_picture_stays_a_placeholder(mixed: Server) -> None:
+    reply = mixed.ask(f"/demo/2015im_/{ONLY_IMPORTED}")
+    assert (reply.status, reply.headers["content-type"]) == (404, "image/svg+xml")
+
+
+def test_a_url_has_one_history_over_all_collections(mixed: Server) -> None:
+    for name in ("demo", "imported"):
+        page = tree(mixed, f"/-/captures/{name}/{made.HARBOUR}")
+        assert text(page, "h1") == "7 captures"
+        assert [node.text() for node in page.css("section h2")][:4] == ["2026", "2025", "2024", "2015"]
+        rows = [" ".join(row.text().split()) for row in page.css(".of-captures tbody tr")]
+        assert [row.split()[0] for row in rows if " imported " in row] == ["2025-06-07", "2015-08-09", "2015-02-03"]
+        assert "failed http 503" in text(page, "section[aria-labelledby=tries]")
+
+
+def test_older_and_newer_lead_over_all_collections(mixed: Server) -> None:
+    page = tree(mixed, f"/-/capture/imported/20250607080910/text/{made.HARBOUR}")
+    walk = links(page, ".walk a")
+    assert walk == {
+        "Older: 2025-01-10 09:00": f"/-/capture/demo/20250110090000/text/{made.HARBOUR}",
+        "5 of 7 captures": f"/-/captures/imported/{made.HARBOUR}",
+        "Newer: 2026-02-02 12:00": f"/-/capture/demo/20260202120000/text/{made.HARBOUR}",
+    }
+    bar = mixed.ask(f"/demo/{made.HISTORY[1]}/{made.HARBOUR}").text
+    assert f'href="/imported/20250607080910/{made.HARBOUR}"' in bar and "4 of 7" in bar
+
+
+def test_changes_are_those_since_the_capture_before_it_in_any_collection(mixed: Server) -> None:
+    page = tree(mixed, f"/-/capture/demo/{made.HISTORY[0]}/changes/{made.HARBOUR}")
+    assert [node.text() for node in page.css(".diff del")] == ["Sunday", "ten"]
+    assert [node.text() for node in page.css(".diff ins")] == ["Monday", "fourteen"]
+    before = links(page, ".view a")["the text of 2015-08-09 10:11"]
+    assert before == f"/-/capture/imported/20150809101112/text/{made.HARBOUR}"
+
+
+def test_a_document_counts_the_captures_as_the_page_that_lists_them(mixed: Server) -> None:
+    found = links(tree(mixed, of_document(mixed, "000_b5dde23a3ed5c483.txt")), ".citation a")
+    assert "2 captures" in found
+    assert text(tree(mixed, found["2 captures"]), "h1") == "2 captures"
+
+
+@pytest.mark.parametrize("time", ["2015", "201502", "2015020", "201508", "2016", "2014", "20150809101112"])
+def test_part_of_a_date_means_the_same_capture_on_every_page(mixed: Server, time: str) -> None:
+    page = mixed.follow(f"/imported/{time}/{made.HARBOUR}").headers["memento-datetime"]
+    tab = tree(mixed, f"/-/capture/imported/{time}/text/{made.HARBOUR}").css_first(".head time")
+    assert tab is not None
+    assert datetime.fromisoformat(tab.attributes["datetime"] or "") == parsedate_to_datetime(page)
+
+
+def test_timegate_and_timemap_stay_within_their_collection(mixed: Server) -> None:
+    found = mixed.ask(f"/demo/timemap/link/{made.HARBOUR}").text
+    assert found.count("memento") == 4 and "/imported/" not in found
+
+
+# ---------------------------------------------------------------- what the state knows
+
+DEAD = "https://bulletin.example.net/2018/reading-room-closes"
+
+
+def test_a_page_that_is_gone_leads_to_what_it_answered(server: Server) -> None:
+    for page in (tree(server, "/"), tree(server, of_document(server, "reading"))):
+        reply = server.follow(next(href for href in links(page).values() if href.endswith(DEAD)))
+        assert reply.status == 404
+        assert "<scraper-bar>" in reply.text and "memento-datetime" in reply.headers
+
+
+def test_requisites_that_an_earlier_page_of_the_run_had_brought_are_listed(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    with sqlite3.connect(copy / "state.sqlite3") as db:
+        requisite, of_visit, href = db.execute(
+            "SELECT id, of_visit, href FROM visits WHERE purpose = 'requisite' ORDER BY id LIMIT 1"
+        ).fetchone()
+        visit, url, at = db.execute(
+            "SELECT id, final_href, captured_at FROM visits WHERE purpose = 'page' AND state = 'captured' AND id <> ?",
+            (of_visit,),
+        ).fetchone()
+        db.execute("INSERT INTO uses (page, requisite) VALUES (?, ?)", (visit, requisite))
+    stamp = "".join(filter(str.isdigit, at))[:14]
+    with served(copy) as server:
+        page = tree(server, f"/-/capture/demo/{stamp}/fields/{url}")
+        assert href in text(page, "section[aria-labelledby=requisites]")
+
+
+def test_only_visits_of_a_page_that_came_to_nothing_are_tries(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    with sqlite3.connect(copy / "state.sqlite3") as db:
+        db.execute("UPDATE visits SET final_href = 'https://never.example.org/'")
+    holdings = Holdings(copy)
+    assert len(missing.attempts(holdings, "demo", "https://never.example.org/")) == 3
+    assert missing.attempts(holdings, "imported", "https://never.example.org/") == []
+
+
+@pytest.mark.parametrize("tab", ["text", "fields", "headers", "raw", "changes"])
+def test_every_tab_has_the_same_heading(server: Server, tab: str) -> None:
+    page = tree(server, f"/-/capture/demo/{made.HISTORY[1]}/{tab}/{made.HARBOUR}")
+    assert (text(page, "h1"), text(page, ".head .address")) == ("Three cranes stay", made.HARBOUR)
 
 
 # ---------------------------------------------------------------- pure pieces

@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from scraper.model import Exchange
 from scraper.replay import address
 from scraper.replay.address import Span
 from scraper.state import StateReader
+
+
+@dataclass(frozen=True, slots=True)
+class Memento:
+    """A capture, and the collection that holds it."""
+
+    collection: str
+    entry: IndexEntry
 
 
 class Holdings:
@@ -67,16 +76,20 @@ class Holdings:
         """The capture nearest in time, the newest when no time is given; None when there is none."""
         return nearest(self.captures(name, href), address.at(at) if isinstance(at, datetime) else at)
 
-    def anywhere(self, href: str, at: Span | None = None) -> tuple[str, IndexEntry] | None:
-        """The capture nearest in time in any collection, with the collection's name; None when there is none.
+    def history(self, href: str) -> list[Memento]:
+        """Every response and revisit of a URL in whichever collection, oldest first: its history is one.
 
-        One of exactly this URL wins over one that is only under the same key.
+        Those of exactly this URL; where there is none, those under the same key.
         """
-        found = [(name, entry) for name in self.names for entry in self.captures(name, href)]
-        found = [item for item in found if item[1].url == href] or found
-        found.sort(key=lambda item: item[1].timestamp)
-        best = nearest([entry for _, entry in found], at)
-        return next((item for item in found if item[1] is best), None)
+        found = [Memento(name, entry) for name in self.names for entry in self.captures(name, href)]
+        found = [memento for memento in found if memento.entry.url == href] or found
+        return sorted(found, key=lambda memento: memento.entry.timestamp)
+
+    def anywhere(self, href: str, at: Span | None = None) -> tuple[str, IndexEntry] | None:
+        """The capture nearest in time in any collection, with the collection's name; None when there is none."""
+        found = self.history(href)
+        best = nearest([memento.entry for memento in found], at)
+        return next(((memento.collection, best) for memento in found if memento.entry is best), None) if best else None
 
     def load(self, name: str, entry: IndexEntry) -> Exchange:
         """The exchange behind a capture, revisits resolved. Raises `IntegrityError`."""

@@ -2,6 +2,6 @@
 
 from scraper.replay.ui.bar import bar
 from scraper.replay.ui.mount import routes
-from scraper.replay.ui.rendering import problem
+from scraper.replay.ui.rendering import missing, problem
 
-__all__ = ["bar", "problem", "routes"]
+__all__ = ["bar", "missing", "problem", "routes"]

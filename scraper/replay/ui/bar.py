@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scraper.archiver import IndexEntry
 from scraper.errors import IntegrityError
-from scraper.replay.holdings import Holdings
+from scraper.replay.holdings import Holdings, Memento
 from scraper.replay.ui import captures, queries
 from scraper.replay.ui.rendering import environment
 
@@ -21,7 +21,7 @@ def bar(holdings: Holdings, collection: str, entry: IndexEntry, url: str) -> str
 
     `url` is the archived address that was asked for; `entry` the capture which is shown for it.
     """
-    where = captures.around(collection, holdings.captures(collection, entry.url), entry)
+    where = captures.around(holdings.history(entry.url), Memento(collection, entry))
     citing, count = _citing(holdings, url)
     values = {"where": where, "citing": citing, "citing_count": count, "tabs": tabs_of(holdings)}
     return environment().get_template("bar.html").render(values)

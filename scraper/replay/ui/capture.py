@@ -10,10 +10,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from scraper.archiver import IndexEntry
 from scraper.errors import IntegrityError, UsageError
 from scraper.replay import address
-from scraper.replay.holdings import Holdings
+from scraper.replay.holdings import Holdings, Memento
 from scraper.replay.ui import articles, captures, difference, links, payloads, queries
 from scraper.replay.ui.bar import tabs_of
 from scraper.replay.ui.captures import Neighbours
@@ -28,7 +27,7 @@ NO_TEXT = (
     "If this is one, `scraper rebuild` makes the text."
 )
 
-Entries = Sequence[IndexEntry]
+History = Sequence[Memento]
 
 
 class CapturePages:
@@ -36,7 +35,7 @@ class CapturePages:
 
     def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
-        self._views: dict[str, Callable[[Neighbours, Entries], dict[str, Any]]] = {
+        self._views: dict[str, Callable[[Neighbours, History], dict[str, Any]]] = {
             "text": self._text,
             "fields": self._fields,
             "headers": self._headers,
@@ -47,24 +46,22 @@ class CapturePages:
     def captures(self, request: Request) -> Response:
         """Every capture of a URL by year, and the visits that came to nothing."""
         name = request.path_params["collection"]
+        self._holdings.collection(name)
         prefix, url = _prefixed(_rest(request, 3))
-        entries = self._holdings.captures(name, url)
-        values = {"collection": name, "url": url, "count": len(entries), **_listed(entries, prefix)}
-        values |= {**self._visited(name, url), **self._cited(url)}
-        return HTMLResponse(render("captures.html", values), 200 if entries else 404)
+        history = self._holdings.history(url)
+        names = {memento.collection for memento in history}
+        values = {"collection": name, "is_in_several": len(names | {name}) > 1, "url": url, "count": len(history)}
+        values |= {**_listed(history, prefix), **self._visited(url), **self._cited(url)}
+        return HTMLResponse(render("captures.html", values), 200 if history else 404)
 
-    def _visited(self, collection: str, url: str) -> dict[str, Any]:
+    def _visited(self, url: str) -> dict[str, Any]:
         try:
             with self._holdings.state() as state:
                 if state is not None:
-                    tries = queries.tries_without_capture(state, collection, url, TRIES)
-                    return {"tries": tries, "leads_to": queries.leads_to(state, collection, url), "trouble": ""}
+                    return {"tries": state.tries(url, TRIES), "leads_to": queries.leads_to(state, url), "trouble": ""}
         except IntegrityError as error:
             return {"tries": [], "leads_to": [], "trouble": str(error)}
         return {"tries": [], "leads_to": [], "trouble": ""}
-
-    def _never(self, collection: str, url: str) -> Response:
-        return RedirectResponse(links.captures(collection, url), 302)
 
     def tab(self, request: Request) -> Response:
         """One view of one capture."""
@@ -72,23 +69,31 @@ class CapturePages:
         view = self._views.get(tab)
         if view is None:
             raise UsageError(f"{tab[:40]}: there is no such view; there are {', '.join(self._views)}")
-        url = address.archived_url(_rest(request, 5))
-        entries = self._holdings.captures(name, url)
-        timestamp = request.path_params["timestamp"]
-        entry = captures.at_time(entries, timestamp)
+        url, timestamp = address.archived_url(_rest(request, 5)), request.path_params["timestamp"]
+        entry = self._holdings.nearest(name, url, address.span(timestamp))
         if entry is None:
-            return self._never(name, url)
+            return RedirectResponse(links.captures(name, url), 302)
         if (entry.timestamp, entry.url) != (timestamp, url):
             return RedirectResponse(links.tab(name, entry.timestamp, tab, entry.url), 302)
-        where = captures.around(name, entries, entry)
+        history = self._holdings.history(url)
+        where = captures.around(history, Memento(name, entry))
         values = {
             "where": where,
             "tab": tab,
             "tabs": tabs_of(self._holdings),
+            "title": self._title(where),
             **self._cited(url),
-            **view(where, entries),
+            **view(where, history),
         }
         return HTMLResponse(render(f"{tab}.html", values))
+
+    def _title(self, where: Neighbours) -> str:
+        """The article's title; empty where there is none."""
+        try:
+            found = captures.text_of(self._holdings, where.collection, where.entry)
+        except IntegrityError:
+            return ""  # the tabs that need the text say what is damaged
+        return articles.reading(found.article).title if found else ""
 
     def _cited(self, url: str) -> dict[str, Any]:
         try:
@@ -98,62 +103,58 @@ class CapturePages:
             citing, count = [], 0  # the home page tells of a damaged state
         return {"citing": citing, "citing_count": count}
 
-    def _text(self, where: Neighbours, _entries: Entries) -> dict[str, Any]:
+    def _text(self, where: Neighbours, _history: History) -> dict[str, Any]:
         found = captures.text_of(self._holdings, where.collection, where.entry)
         if found is None:
-            return {"title": "", "reading": None, "missing": NO_TEXT}
+            return {"reading": None, "missing": NO_TEXT}
         reading = articles.reading(found.article)
-        related = [(title, href, self._held(where.collection, href)) for title, href in reading.related]
+        related = [(title, href, self._held(href, where.entry.timestamp)) for title, href in reading.related]
         elsewhere = "" if (found.url, found.at) == (where.url, where.entry.captured_at) else _named(found, where.url)
-        return {"title": reading.title, "reading": reading, "related": related, "elsewhere": elsewhere}
+        return {"reading": reading, "related": related, "elsewhere": elsewhere}
 
-    def _fields(self, where: Neighbours, _entries: Entries) -> dict[str, Any]:
+    def _fields(self, where: Neighbours, _history: History) -> dict[str, Any]:
         found = captures.text_of(self._holdings, where.collection, where.entry)
         second = where.entry.captured_at.strftime("%Y-%m-%dT%H:%M:%S")
         try:
             with self._holdings.state() as state:
                 page = (where.collection, where.url, second)
-                requisites = queries.requisites(state, *page, REQUISITES) if state else []
+                requisites = queries.requisites(state, *page) if state else []
         except IntegrityError:
             requisites = []
         return {
-            "title": articles.reading(found.article).title if found else "",
             "fields": list(articles.fields(found.article)) if found else [],
             "made_by": articles.as_text(found.fields.get("extractor")) if found else "",
-            "requisites": requisites,
+            "requisites": requisites[:REQUISITES],
+            "requisites_left_out": len(requisites[REQUISITES:]),
             "missing": NO_TEXT,
         }
 
-    def _headers(self, where: Neighbours, _entries: Entries) -> dict[str, Any]:
+    def _headers(self, where: Neighbours, _history: History) -> dict[str, Any]:
         exchange = self._holdings.load(where.collection, where.entry)
         return {
-            "title": "",
             "request": payloads.request(exchange),
             "response": payloads.head(exchange),
             "exchange": exchange,
             "at": where.entry.location,
         }
 
-    def _raw(self, where: Neighbours, _entries: Entries) -> dict[str, Any]:
+    def _raw(self, where: Neighbours, _history: History) -> dict[str, Any]:
         exchange = self._holdings.load(where.collection, where.entry)
-        return {"title": "", "raw": payloads.raw(exchange), "truncated": exchange.truncated or ""}
+        return {"raw": payloads.raw(exchange), "truncated": exchange.truncated or ""}
 
-    def _changes(self, where: Neighbours, entries: Entries) -> dict[str, Any]:
+    def _changes(self, where: Neighbours, history: History) -> dict[str, Any]:
         found = captures.text_of(self._holdings, where.collection, where.entry)
-        before = captures.text_before(self._holdings, where.collection, entries, where.entry) if found else None
-        values: dict[str, Any] = {"found": found, "before": before, "missing": NO_TEXT, "title": ""}
-        if found:
-            values["title"] = articles.reading(found.article).title
+        before = captures.text_before(self._holdings, history, where.entry) if found else None
+        values: dict[str, Any] = {"found": found, "before": before, "missing": NO_TEXT}
         return values | (_compared(before, found) if found and before else {})
 
-    def _held(self, collection: str, href: str) -> str:
-        """Where the newest capture of an address is, empty when there is none."""
+    def _held(self, href: str, timestamp: str) -> str:
+        """Where the capture of an address nearest to a time is, empty when there is none."""
         try:
-            url = address.archived_url(href)
+            found = self._holdings.anywhere(address.archived_url(href), address.span(timestamp))
         except UsageError:
             return ""
-        found = self._holdings.captures(collection, url)
-        return links.page(collection, found[-1].timestamp, found[-1].url) if found else ""
+        return links.page(found[0], found[1].timestamp, found[1].url) if found else ""
 
 
 def _named(text: captures.Text, url: str) -> str:
@@ -161,19 +162,19 @@ def _named(text: captures.Text, url: str) -> str:
     return when if text.url == url else f"{when} of {text.url}"
 
 
-def _listed(entries: Entries, prefix: str) -> dict[str, Any]:
+def _listed(history: History, prefix: str) -> dict[str, Any]:
     """The captures of a year or month, newest first; of all time where these are not too many."""
-    by_year = Counter(entry.timestamp[:4] for entry in entries)
-    if not prefix and len(entries) > CAPTURES_A_PAGE:
+    by_year = Counter(memento.entry.timestamp[:4] for memento in history)
+    if not prefix and len(history) > CAPTURES_A_PAGE:
         prefix = max(by_year)
-    within = [entry for entry in reversed(entries) if entry.timestamp.startswith(prefix)]
-    by_month = Counter(entry.timestamp[:6] for entry in entries if entry.timestamp[:4] == prefix[:4])
+    within = [memento for memento in reversed(history) if memento.entry.timestamp.startswith(prefix)]
+    by_month = Counter(memento.entry.timestamp[:6] for memento in history if memento.entry.timestamp[:4] == prefix[:4])
     shown = within[:CAPTURES_A_PAGE]
     return {
         "prefix": prefix,
         "years": sorted(by_year.items(), reverse=True),
         "months": sorted(by_month.items(), reverse=True) if len(within) > len(shown) or len(prefix) == 6 else [],
-        "runs": [(year, list(run)) for year, run in groupby(shown, key=lambda entry: entry.timestamp[:4])],
+        "runs": [(year, list(run)) for year, run in groupby(shown, key=lambda memento: memento.entry.timestamp[:4])],
         "left_out": len(within) - len(shown),
     }
 

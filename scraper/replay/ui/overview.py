@@ -26,7 +26,6 @@ HITS_A_PAGE = 20
 MOST_RESULT_PAGES = 25
 LONGEST_QUERY = 200
 CITATIONS_A_PAGE = 50
-MOST_COUNTED = 1000
 NO_STATE = (
     "This archive has no state file, so that documents, citations and visits are not known. Captures can be looked up "
     "by their address all the same. `scraper rebuild` makes the state from the WARCs."
@@ -106,7 +105,7 @@ class Overview:
             return None
         url = address.archived_url(words)
         names = self._holdings.names
-        held = [name for name in names if self._holdings.captures(name, url)]
+        held = [memento.collection for memento in reversed(self._holdings.history(url))]
         return next((links.captures(name, url) for name in (*held, *names)), None)
 
     def document(self, request: Request) -> Response:
@@ -122,10 +121,9 @@ class Overview:
             pages = max(1, math.ceil(count / CITATIONS_A_PAGE))
             number = min(_page_number(request), pages)
             cited = queries.citations(state, document["id"], CITATIONS_A_PAGE, (number - 1) * CITATIONS_A_PAGE)
-            targets = {row["target"] for row in cited if row["target"] is not None}
-            counts = queries.capture_counts(state, targets, MOST_COUNTED)
         for row in cited:
-            row["captures"] = counts.get(row["target"], 0)
+            # Counted as the page that lists them counts.
+            row["captures"] = len(self._holdings.history(row["final_href"])) if row["captured_at"] else 0
             row["reading"] = self._reading(row)
         values = {
             "document": document,
@@ -140,7 +138,7 @@ class Overview:
 
     def _reading(self, row: dict[str, Any]) -> articles.Reading | None:
         """The cleaned text of a citation's newest good capture."""
-        if not row["captured_at"]:
+        if not row["text_path"]:
             return None
         try:
             found = archiver.Texts(self._holdings.root, row["collection"]).read(

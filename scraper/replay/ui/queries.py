@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scraper.model import State
-from scraper.state import StateReader
+from scraper.state import CITATION_STANDING, StateReader
 
 Row = dict[str, Any]
 
-# A citation is excluded by its document's rules, or stands where its target stands.
-_CITATION = """
-    SELECT c.document, c.number, c.url, c.role, c.line, t.id AS target, t.href,
-           CASE WHEN c.excluded IS NULL THEN t.state ELSE 'excluded' END AS state,
-           CASE WHEN c.excluded IS NULL THEN t.reason ELSE c.excluded END AS reason,
-           t.due_at, t.visited_at,
-           g.collection, g.final_href, g.captured_at, g.title
+# With the newest good capture of the target, else with the newest answer that was captured: a 404 can be looked at too.
+_CITATION = f"""
+    SELECT c.document, c.number, c.url, c.role, c.line, t.href, t.good, {CITATION_STANDING},
+           g.collection, g.final_href, g.captured_at, g.title, g.text_path
     FROM citations c
     LEFT JOIN targets t ON t.id = c.target
-    LEFT JOIN visits g ON g.id = t.good
+    LEFT JOIN visits g ON g.id = coalesce(t.good, (
+        SELECT v.id FROM visits v WHERE v.target = t.id AND v.page_offset IS NOT NULL
+        ORDER BY v.started_at DESC LIMIT 1
+    ))
 """
-
-
 _NO_FACTS: Row = {"title": None, "byline": None, "published": None, "paragraphs": []}
 
 
@@ -89,19 +87,6 @@ def citation_count(state: StateReader, document_id: int) -> int:
     return int(next(state.query("SELECT count(*) AS n FROM citations WHERE document = ?", (document_id,)))["n"])
 
 
-def capture_counts(state: StateReader, targets: Iterable[int], limit: int) -> dict[int, int]:
-    """How many captures there are of each target; counting ends at `limit`."""
-    return {
-        target: next(
-            state.query(
-                "SELECT count(*) AS n FROM (SELECT 1 FROM visits WHERE target = ? AND page_offset IS NOT NULL LIMIT ?)",
-                (target, limit),
-            )
-        )["n"]
-        for target in targets
-    }
-
-
 def citing(state: StateReader, url: str, limit: int) -> tuple[list[Citing], int]:
     """The documents which cite a page, directly or by an address that led to it: the first ones, and how many."""
     targets = [
@@ -127,38 +112,24 @@ def citing(state: StateReader, url: str, limit: int) -> tuple[list[Citing], int]
     return [Citing(row["digest"], row["path"], row["line"]) for row in rows[:limit]], len(rows)
 
 
-def tries_without_capture(state: StateReader, collection: str, url: str, limit: int) -> list[Row]:
-    """Visits of a URL that came to nothing, newest first: when, and why."""
-    # `+`: the index that begins with the collection would be the slow way.
-    rows = state.query(
-        "SELECT started_at, state, reason, detail, status, tries, href, final_href FROM visits "
-        "WHERE id IN (SELECT id FROM visits WHERE href = ?1 UNION SELECT id FROM visits WHERE final_href = ?1) "
-        "AND +collection = ?2 AND +purpose = 'page' AND state NOT IN ('captured', 'unchanged') "
-        "ORDER BY started_at DESC LIMIT ?3",
-        (url, collection, limit),
-    )
-    return [dict(row) for row in rows]
-
-
-def leads_to(state: StateReader, collection: str, url: str) -> list[Row]:
+def leads_to(state: StateReader, url: str) -> list[Row]:
     """Where visits of a URL were led to by redirects: address and time of the captures there, newest first."""
     rows = state.query(
-        "SELECT final_href, captured_at, title FROM visits WHERE href = ? AND final_href <> href AND +collection = ? "
+        "SELECT collection, final_href, captured_at, title FROM visits WHERE href = ? AND final_href <> href "
         "AND +purpose = 'page' AND state IN ('captured', 'unchanged') ORDER BY started_at DESC LIMIT 50",
-        (url, collection),
+        (url,),
     )
     return [dict(row) for row in rows]
 
 
-def requisites(state: StateReader, collection: str, url: str, second: str, limit: int) -> list[Row]:
+def requisites(state: StateReader, collection: str, url: str, second: str) -> list[Row]:
     """What was fetched so that a page can be seen; `second` is its time, as `2019-09-09T12:03:00`."""
-    rows = state.query(
-        "SELECT r.href, r.final_href, r.captured_at, r.status, r.mime, r.state, r.reason "
-        "FROM visits v JOIN visits r ON r.of_visit = v.id WHERE v.final_href = ? AND +v.collection = ? "
-        "AND v.captured_at >= ? AND v.captured_at < ? || '~' AND v.purpose = 'page' ORDER BY r.id LIMIT ?",
-        (url, collection, second, second, limit),
+    visits = state.query(
+        "SELECT max(id) AS id FROM visits WHERE final_href = ? AND +collection = ? "
+        "AND captured_at >= ? AND captured_at < ? || '~' AND +purpose = 'page'",
+        (url, collection, second, second),
     )
-    return [dict(row) for row in rows]
+    return state.requisites(next(visits)["id"] or 0)
 
 
 def by_state(state: StateReader) -> dict[str, int]:

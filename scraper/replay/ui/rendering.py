@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scraper import printable
+from scraper.replay.holdings import Memento
 from scraper.replay.ui import links
 
 FOLDER = Path(__file__).parent
@@ -48,6 +49,12 @@ def render(name: str, values: Mapping[str, Any]) -> str:
 def problem(title: str, sentences: tuple[str, ...], onward: tuple[tuple[str, str], ...] = ()) -> str:
     """A page that says what is wrong, and where to go on: `onward` are labels with addresses of ours."""
     return render("problem.html", {"title": title, "sentences": sentences, "onward": onward})
+
+
+def missing(collection: str, url: str, elsewhere: Sequence[Memento], tries: Sequence[str]) -> str:
+    """A page about a URL of which a collection holds no capture: who else does, and the visits that brought none."""
+    values = {"collection": collection, "url": url, "elsewhere": elsewhere, "tries": tries}
+    return render("missing.html", values)
 
 
 def byte_count(size: int) -> str:
