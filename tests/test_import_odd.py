@@ -13,6 +13,7 @@ import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import brotlicffi  # type: ignore[import-untyped]
 import pytest
@@ -172,11 +173,11 @@ def test_a_page_is_made_text_without_a_process_of_its_own_unless_a_run_before_le
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools: list[object] = []
-    real = ProcessPoolExecutor.__init__
+    real: Any = ProcessPoolExecutor.__init__
 
     def counted(self: ProcessPoolExecutor, *given: object, **named: object) -> None:
         pools.append(self)
-        real(self, *given, **named)  # type: ignore[arg-type]
+        real(self, *given, **named)
 
     monkeypatch.setattr(ProcessPoolExecutor, "__init__", counted)
     take(root, put(tmp_path, members(crawl())))
