@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from typing import Any
 
 import brotlicffi  # type: ignore[import-untyped]
@@ -263,6 +264,19 @@ def test_captures_that_share_a_text_are_one_job_and_the_first_of_them_gives_it(c
     with StateReader.open_for_reading(cli.archive) as state:
         rows = [(row["href"], row["text_path"] is not None, row["title"]) for row in state.visits()]
     assert rows == [(href, True, "Otters return") for href in ("http://a.test/a", "http://a.test/b", "http://a.test/b")]
+
+
+WORKER = """
+import sys, scraper.__main__, scraper.pipeline.making, scraper.pipeline.reextract, scraper.pipeline.workers
+print(*sys.modules)
+"""
+
+
+def test_a_worker_that_makes_texts_loads_no_network_and_no_command_line() -> None:
+    done = subprocess.run([sys.executable, "-c", WORKER], capture_output=True, text=True, timeout=120, check=True)
+    loaded = set(done.stdout.split())
+    assert "scraper.pipeline.reextract" in loaded
+    assert loaded & {"httpx", "httpcore", "asyncio", "ssl", "click", "scraper.pipeline.verbs"} == set()
 
 
 SLOW = NEWER.replace(

@@ -29,7 +29,7 @@ def run(documents: tuple[str, ...], dry_run: bool, common: Common) -> int:
 
     DOCUMENTs are files, folders, globs or - (standard input); without any, those of the settings.
     """
-    from scraper import pipeline
+    from scraper.pipeline import verbs
 
     settings = common.settings()
     root = common.root(settings)
@@ -38,7 +38,7 @@ def run(documents: tuple[str, ...], dry_run: bool, common: Common) -> int:
         return _dry_run(common, documents)
     _remind_of_contact(console, settings)
     with stoppable(console) as stop, listening(common) as listener:
-        summary = pipeline.run(root, settings, documents, listener, stop)
+        summary = verbs.run(root, settings, documents, listener, stop)
     if summary.ingested is not None:
         for _, sentence, is_new in summary.ingested.troubles:
             (console.trouble if is_new else console.detail)(sentence)
@@ -171,10 +171,10 @@ def _print_fetched(common: Common, root: Path, hrefs: list[str]) -> None:
 
 
 def _dry_run(common: Common, documents: tuple[str, ...]) -> int:
-    from scraper import pipeline
+    from scraper.pipeline import verbs
 
     settings = common.settings()
-    plan = pipeline.plan(common.root(settings), settings, documents)
+    plan = verbs.plan(common.root(settings), settings, documents)
     for item in plan.visits:
         if common.as_json:
             common.console.record({"url": item.href, "at": item.at, "host": item.host})

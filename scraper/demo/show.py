@@ -15,6 +15,7 @@ from scraper.demo.server import StandInWeb
 from scraper.demo.web import Source, source, stand_in_pages
 from scraper.errors import UsageError
 from scraper.model import Facts
+from scraper.pipeline import verbs
 from scraper.settings import FetchSettings, Settings, packaged_config
 from scraper.state import StateReader
 
@@ -43,7 +44,7 @@ def run(settings: Settings, archive: Path | None, say: Say, stop: pipeline.Stop 
     say(f"A stand-in web of {len(pages.hosts)} hosts on this machine; no internet is needed.\nArchive: {root}\n")
     with StandInWeb(pages, pages.hosts) as web:
         listener = pipeline.Listener(visit=lambda visit: say(f"  {visit.outcome!s:<16} {visit.target.href}"))
-        summary = pipeline.run(root, _settings(settings, web), documents, listener, stop or pipeline.Stop())
+        summary = verbs.run(root, _settings(settings, web), documents, listener, stop or pipeline.Stop())
     if summary.signal_number is not None:
         return summary.exit_code
     say(_requests_line(len(web.log), summary.due))

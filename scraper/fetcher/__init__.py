@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scraper.fetcher.robots import user_agent
+
 if TYPE_CHECKING:
     from scraper.fetcher.burst import Requisites as Requisites
     from scraper.fetcher.fetcher import Fetched as Fetched
     from scraper.fetcher.fetcher import Fetcher as Fetcher
     from scraper.fetcher.fetcher import Progress as Progress
-    from scraper.fetcher.fetcher import user_agent as user_agent
 
 __all__ = ["Fetched", "Fetcher", "Progress", "Requisites", "user_agent"]
 

@@ -16,7 +16,7 @@ from scraper.fetcher.memory import Memories
 from scraper.fetcher.permission import Permissions
 from scraper.fetcher.queue import Opening, Queue, Stopped, Turn
 from scraper.fetcher.requisites import Need
-from scraper.fetcher.robots import PRODUCT, Rules
+from scraper.fetcher.robots import Rules
 from scraper.fetcher.visit import Means, Terms, Trip, Verdict, opening_of
 from scraper.fetcher.wire import Wire
 from scraper.model import Capture, HostMemory, Purpose, State, Target, Visit
@@ -56,11 +56,6 @@ class Progress:
 
 # What it gives for a page comes back with the page's requisites; None: none are wanted.
 Keep = Callable[[Fetched], Awaitable[object]]
-
-
-def user_agent(version: str, contact: str) -> str:
-    """An honest User-Agent: name, version, and where a site's keeper can complain."""
-    return f"{PRODUCT}/{version} (+{contact})" if contact else f"{PRODUCT}/{version}"
 
 
 class Fetcher:

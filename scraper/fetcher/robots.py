@@ -27,6 +27,11 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
+def user_agent(version: str, contact: str) -> str:
+    """An honest User-Agent: name, version, and where a site's keeper can complain."""
+    return f"{PRODUCT}/{version} (+{contact})" if contact else f"{PRODUCT}/{version}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a robots.txt says to us: (pattern, allow), the longest pattern first.

@@ -1,28 +1,26 @@
 """The stages in order: documents -> citations -> what is due -> fetch -> WARC -> state -> text.
 
-Each function here is one verb's work; nothing here prints.
+`verbs` has each verb's work. Nothing here prints.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from scraper import citations, urls
-from scraper.errors import UsageError
-from scraper.model import State, Target, Visit
-from scraper.pipeline.importing import Imported, import_files
-from scraper.pipeline.ingest import Ingested, ingest
-from scraper.pipeline.plan import list_urls, plan
-from scraper.pipeline.run import Interrupted, Run, Stop, Tally
-from scraper.pipeline.session import Listener, Session, VisitResult, opened
-from scraper.pipeline.sources import find
-from scraper.pipeline.upkeep import check, rebuild
-from scraper.settings import Settings
-from scraper.state import now
+if TYPE_CHECKING:
+    from scraper.pipeline.verbs import Imported as Imported
+    from scraper.pipeline.verbs import Listener as Listener
+    from scraper.pipeline.verbs import Stop as Stop
+    from scraper.pipeline.verbs import Summary as Summary
+    from scraper.pipeline.verbs import VisitResult as VisitResult
+    from scraper.pipeline.verbs import check as check
+    from scraper.pipeline.verbs import fetch as fetch
+    from scraper.pipeline.verbs import import_files as import_files
+    from scraper.pipeline.verbs import list_urls as list_urls
+    from scraper.pipeline.verbs import rebuild as rebuild
+    from scraper.pipeline.verbs import targets_of as targets_of
 
+# Not `run` and `plan`: those are modules here, and the verbs of that name are in `verbs`.
 __all__ = [
     "Imported",
     "Listener",
@@ -33,100 +31,15 @@ __all__ = [
     "fetch",
     "import_files",
     "list_urls",
-    "plan",
     "rebuild",
-    "run",
     "targets_of",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run came to."""
+def __getattr__(name: str) -> Any:
+    # Lazily: a worker that makes texts needs no verb, and the network's libraries take 0.3 s of processor time to load.
+    if name in __all__:
+        from scraper.pipeline import verbs
 
-    tally: Tally
-    due: int
-    ingested: Ingested | None
-    signal_number: int | None
-
-    @property
-    def exit_code(self) -> int:
-        """As README documents: 128 + the signal, 2 an unreadable document, 4 nothing reached, 3 new trouble, 0."""
-        if self.signal_number is not None:
-            return 128 + self.signal_number
-        if self.tally.new_troubles and not self.tally.answered:
-            return 4
-        if self.tally.new_troubles:
-            return 3
-        return self._documents_code
-
-    @property
-    def exit_code_of_all(self) -> int:
-        """For URLs the user named: old trouble counts too, and whatever else was not captured."""
-        if self.signal_number is not None:
-            return 128 + self.signal_number
-        if self.tally.by_state.get(State.FAILED) and not self.tally.answered:
-            return 4
-        good = sum(self.tally.by_state.get(state, 0) for state in (State.CAPTURED, State.UNCHANGED))
-        return 0 if good == self.due else 3
-
-    @property
-    def _documents_code(self) -> int:
-        return 2 if self.ingested and any(new for _, _, new in self.ingested.troubles) else 0
-
-
-def run(root: Path, settings: Settings, documents: Sequence[str], listener: Listener, stop: Stop) -> Summary:
-    """Cron's job: read the documents, fetch what is due, archive it, make its text.
-
-    Without `documents`, those of the settings. Raises `ScraperError`s; what the web does is in the summary.
-    """
-    sources = find(documents or settings.documents.paths, citations.SUFFIXES)
-    with opened(root, settings, listener) as session:
-        try:
-            with stop.interrupting():
-                ingested = ingest(session.state, sources, settings)
-        except Interrupted:
-            session.state.roll_back()
-            return Summary(Tally(), 0, None, stop.signal_number)
-        recheck = settings.fetch.recheck_after
-        obeyed = settings.fetch.robots == "obey"
-        due = session.state.due(ingested.digests, now(), recheck, obeyed)
-        visits = (session.state.visit_of(number, settings.collection) for number in due)
-        tally = asyncio.run(_work(session, visits, len(due), listener, stop))
-        return Summary(tally, len(due), ingested, stop.signal_number)
-
-
-def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: Listener, stop: Stop) -> Summary:
-    """Archive the given targets now, due or not."""
-    with opened(root, settings, listener) as session:
-        numbers = [session.state.target_id(target.href) for target in targets]
-        visits = [session.state.visit_of(number, settings.collection) for number in dict.fromkeys(numbers)]
-        tally = asyncio.run(_work(session, visits, len(visits), listener, stop))
-        return Summary(tally, len(visits), None, stop.signal_number)
-
-
-def targets_of(names: Sequence[str]) -> list[Target]:
-    """The targets of URLs as a user types them. Raises `UsageError` for what is none."""
-    found = []
-    for name in names:
-        try:
-            found.append(urls.target(name))
-        except urls.NotATarget as error:
-            hint = "only http and https are fetched" if error.refusal == "scheme" else "write it as https://host/path"
-            raise UsageError(f"{urls.bare(name)}: not a web address ({error.refusal}); {hint}") from error
-    return found
-
-
-async def _work(session: Session, visits: Iterable[Visit], due: int, listener: Listener, stop: Stop) -> Tally:
-    """Fetch and make texts until all is done or a stop is asked for; a bug in either ends both, loudly."""
-    job = Run(session, listener)
-    try:
-        job.make_missing_texts()
-        await job.fetch(visits, due, stop)
-        if not stop.requested():
-            await job.finish_texts(stop)
-            job.finish_search(stop)
-    finally:
-        job.close()
-    job.raise_bugs()
-    return job.tally
+        return getattr(verbs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

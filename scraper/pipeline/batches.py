@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 from scraper.errors import ScraperError
-from scraper.pipeline.texts import new_pool, signals_held
+from scraper.pipeline.workers import new_pool, signals_held
 
 _LOOK_SECONDS = 0.2  # so often is looked whether a stop was asked for
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import connection
 from pathlib import Path
 
 from scraper.errors import ScraperError
 from scraper.model import SiteRules
 from scraper.pipeline.making import Maker, TextMade, TextTask, make_text
+from scraper.pipeline.workers import new_pool, signals_held
 from scraper.settings import Settings
 from scraper.state import TextJob
 
@@ -123,35 +120,7 @@ class Texts:
         return self._pool
 
 
-def new_pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
 async def in_pool(pool: ProcessPoolExecutor, task: TextTask) -> TextMade:
     with signals_held():  # it may start a worker
         future = asyncio.get_running_loop().run_in_executor(pool, make_text, task)
     return await future
-
-
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """A worker inherits the mask: a Ctrl-C, which goes to the whole group, must not hit it while it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    # The parent alone decides what to stop; when it is gone, so are its workers.
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    # A worker holds both ends of its queue, so it would outlive a killed parent for ever.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
