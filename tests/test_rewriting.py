@@ -88,14 +88,14 @@ def test_an_ordinary_page_stays_as_it_was_but_for_its_addresses() -> None:
             f'<link rel="stylesheet" href="{AT}cs_/https://e.org/a/x">'),
         ("<link rel=stylesheet media=print onload=\"this.media='all'\" href=x>",
             f'<link rel="stylesheet" media="all" href="{AT}cs_/https://e.org/a/x">'),
-        ("<style>a{b:url(x)}</style>", f'<style>a{{b:url("{AT}im_/https://e.org/a/x")}}</style>'),
+        ("<style>a{b:url(x)}</style>", f'<style>a{{b:url("{AT}oe_/https://e.org/a/x")}}</style>'),
         ("<style><!-- a<b{c:'<b>&lt;'} --></style>", "<style>  a\\3c b{c:'\\3c b>\\26 lt;'} --></style>"),
         ("<svg><style>a{b:u&#114;l(//f.org)}</style></svg>",
-            f'<svg><style>a{{b:url("{AT}im_/https://f.org/")}}</style></svg>'),
+            f'<svg><style>a{{b:url("{AT}oe_/https://f.org/")}}</style></svg>'),
         ("<p style=\"--u:'//f.org/'\">", f'<p style="--u:&quot;{AT}oe_/https://f.org/&quot;">'),
-        ("<p style='b:url(&quot;x&quot;)'>", f'<p style="b:url(&quot;{AT}im_/https://e.org/a/x&quot;)">'),
+        ("<p style='b:url(&quot;x&quot;)'>", f'<p style="b:url(&quot;{AT}oe_/https://e.org/a/x&quot;)">'),
         ("<svg><rect fill='url(#g)' filter='url(//f.org/#g)'/></svg>",
-            f'<svg><rect fill="url(#g)" filter="url(&quot;{AT}im_/https://f.org/#g&quot;)"/></svg>'),
+            f'<svg><rect fill="url(#g)" filter="url(&quot;{AT}oe_/https://f.org/#g&quot;)"/></svg>'),
         # what runs, sends or asks
         ("a<script>b</script>c", "ac"),
         ("a<script><!--<script>b</script>c--></script>d", "ad"),
@@ -161,15 +161,56 @@ def test_each_piece_of_markup_becomes_what_can_reach_the_archive_only(before: st
 def test_style_sheets_lead_into_the_archive() -> None:
     before = "@import 'a.css' print; b{c:url( d.png ) no-repeat;e:url(#f);g:url(data:image/gif;base64,R0)} @font-face{src:url(h)}"
     assert stylesheet(before, HERE) == (
-        f'@import "{AT}cs_/https://e.org/a/a.css" print; b{{c:url( "{AT}im_/https://e.org/a/d.png" ) no-repeat;'
+        f'@import "{AT}cs_/https://e.org/a/a.css" print; b{{c:url( "{AT}oe_/https://e.org/a/d.png" ) no-repeat;'
         f'e:url(#f);g:url(data:image/gif;base64,R0)}} @font-face{{src:url("{AT}oe_/https://e.org/a/h")}}'
     )
 
 
 def test_a_style_sheet_in_a_data_url_is_rewritten_inside() -> None:
     assert stylesheet("@import 'data:text/css,a{b:url(//f.org)}';", HERE) == (
-        '@import "data:text/css;charset=utf-8;base64,YXtiOnVybCgiL21haW4vMjAxOTA5MDkxMjAzMDBpbV8vaHR0cHM6Ly9mLm9yZy8iKX0=";'
+        '@import "data:text/css;charset=utf-8;base64,YXtiOnVybCgiL21haW4vMjAxOTA5MDkxMjAzMDBvZV8vaHR0cHM6Ly9mLm9yZy8iKX0=";'
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (r"<style>a{b:\&url(//f.org)}</style>", r'<style>a{b:\\26 url("@oe_/https://f.org/")}</style>'),
+        (r"<style>a{b:\<url(//f.org)}</style>", r'<style>a{b:\\3c url("@oe_/https://f.org/")}</style>'),
+        (r"<style>a{b:\\&url(//f.org)}</style>", r"<style>a{b:\\\26 url(//f.org)}</style>"),  # no url: "\&url("
+        ("<style>a{b:url(x?c=1&d=2)}</style>", r'<style>a{b:url("@oe_/https://e.org/a/x?c=1\26 d=2")}</style>'),
+        (
+            '<rect stroke="url&lpar;//f.org/s.svg#x)" width="9" />',
+            '<rect stroke="url(&quot;@oe_/https://f.org/s.svg#x&quot;)" width="9">',
+        ),
+        ("<svg><style><\ud800</style>a{b:url(//f.org)}</style>", r"<svg><style>\3c ?</style>a{b:url(//f.org)}</style>"),
+        ("<![CDATA[<p>]]>", "]]>"),
+        ("<svg><![CDATA[<p>&amp;]]></svg>", "<svg>&lt;p>&amp;amp;</svg>"),
+        ("<svg><![CDATA[<p>", "<svg>&lt;p>"),
+    ],
+)
+def test_what_a_hostile_reader_once_got_through_stays_shut(before: str, after: str) -> None:
+    assert page(before, HERE) == after.replace("@", AT)
+
+
+def test_sections_without_an_end_cost_no_more_than_their_number() -> None:
+    began = time.process_time()
+    page("<p>" + "<![CDATA[>" * 100_000, HERE)
+    assert time.process_time() - began < 10  # it was hours
+
+
+def test_a_base_of_absurd_length_is_no_base() -> None:
+    long = f"<base href='http://a.example/{'A' * 5000}/'><a href=x>"
+    assert page(long, HERE) == f'<a href="{AT}/https://e.org/a/x">'
+
+
+def test_what_would_grow_beyond_all_measure_is_refused() -> None:
+    base = f"<base href='http://a.example/{'A' * 2000}/'>"
+    with pytest.raises(TooLarge, match="rewritten, this page has more than 80,000,000 characters"):
+        page(base + "<a href=x>" * 100 + "".join(f"<img src={n}>" for n in range(60_000)), HERE)
+    far = Place("main", "20190909120300", f"https://e.org/{'A' * 8000}/")
+    with pytest.raises(TooLarge, match="rewritten, its styles have more than 80,000,000 characters"):
+        stylesheet("a{b:url(x)}" * 20_000, far)
 
 
 def test_the_bar_stands_right_after_body() -> None:

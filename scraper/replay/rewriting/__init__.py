@@ -7,8 +7,8 @@ noscript, xmp, plaintext, CDATA, comments). Whatever a browser's tree builder ma
 and each of them was judged by its name and attributes alone. Misreading the original can cost likeness, never safety.
 """
 
-from scraper.replay.rewriting.page import TooLarge, page
-from scraper.replay.rewriting.place import Place
+from scraper.replay.rewriting.page import page
+from scraper.replay.rewriting.place import Place, TooLarge
 from scraper.replay.rewriting.styles import stylesheet
 
 __all__ = ["Place", "TooLarge", "page", "stylesheet"]

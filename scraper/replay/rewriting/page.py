@@ -7,15 +7,14 @@ import re
 from dataclasses import replace
 
 from scraper import references, urls
-from scraper.errors import ScraperError
 from scraper.references import Kind
 from scraper.replay.rewriting import styles, tokens
 from scraper.replay.rewriting.attributes import Addresses, awake
-from scraper.replay.rewriting.place import Place
+from scraper.replay.rewriting.place import MOST_CHARACTERS, MOST_WRITTEN, Place, TooLarge
 
-MOST_CHARACTERS = 20_000_000
 MOST_TAGS = 1_000_000  # a few seconds' work
 _DEEPEST_FRAME = 3  # srcdoc in srcdoc
+_LONGEST_BASE = 2048  # it goes before every relative address of the page
 
 # Gone with their tags, what is between them stays: fallbacks for those who cannot run or embed things, as we cannot.
 _UNWRAPPED = frozenset(
@@ -47,10 +46,6 @@ _DOCTYPE = re.compile(r"[\w\s\"'./:+,;()-]*", re.ASCII)
 _BY_SCRIPT = re.compile(r"(?:\bmedia\s{0,9}=\s{0,9}['\"]?([\w\s,():-]{0,100}))|stylesheet", re.I)
 
 
-class TooLarge(ScraperError):
-    """A page too large or too rich in tags to be rewritten in bounded time; its bytes can still be had as they are."""
-
-
 def page(text: str, place: Place, bar: str = "") -> str:
     """A page whose every address leads into the archive and where nothing runs, to be served as UTF-8.
 
@@ -60,7 +55,16 @@ def page(text: str, place: Place, bar: str = "") -> str:
         raise TooLarge(f"{place.url}: a page of {len(text):,} characters is not rewritten; read it raw")
     if (tags := text.count("<")) > MOST_TAGS:
         raise TooLarge(f"{place.url}: a page of {tags:,} tags is not rewritten; read it raw")
-    return _Page(text.replace("\0", "\ufffd"), place, bar, 0).written()
+    return _Page(_whole(text), place, bar, 0).written()
+
+
+def _whole(text: str) -> str:
+    """The text without what would be written otherwise than it was judged: NUL and halves of surrogate pairs."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "\ufffd")
 
 
 class _Page:
@@ -76,6 +80,7 @@ class _Page:
     def _begin(self, place: Place) -> None:
         self._bar = self._trusted
         self._out: list[str] = []
+        self._written = 0  # characters of tags and styles
         self._bar_at: int | None = None  # where it goes if there is no <body>
         self._refresh = ""
         self._foreign = 0  # how deep in SVG or MathML
@@ -90,6 +95,8 @@ class _Page:
             return at
         self._base_seen = True
         place = self._addresses.place
+        if len(found["href"]) > _LONGEST_BASE:
+            return at
         base = urls.resolved(tokens.unescaped(found["href"]).strip(tokens.WHITE), place.base or place.url)
         apart = base.partition("#")[0] != place.url.partition("#")[0]
         if not apart or not base.startswith(("http://", "https://")):
@@ -114,6 +121,7 @@ class _Page:
                 clean, before, mid, href, after, rest = found.group("clean", "before", "mid", "href", "after", "rest")
                 if address := link(href):
                     write(f"{clean}{before}{mid}{address}{after}{rest}")
+                    self._count(len(address))
                 else:
                     write(f"{clean}{before}{mid.rpartition('href')[0].rstrip()}{after[1:]}{rest}")
             elif kind == "clean":
@@ -129,7 +137,7 @@ class _Page:
             elif kind == "closed":
                 self._close(found["closed"].lower())
             elif kind == "cdata":
-                return self._cdata(found, at)
+                return self._cdata(at)
             elif kind == "stray":
                 write("&lt;")
             elif kind == "doctype" and not self._out:
@@ -177,6 +185,7 @@ class _Page:
 
     def _tag(self, name: str, found: dict[str, str], closed: bool = False) -> None:
         rewritten = self._addresses.rewritten(name.lower(), found) if found else ""
+        self._count(len(rewritten))
         self._out.append(f"<{name}{rewritten}{'/' if closed else ''}>")
 
     def _note(self, name: str) -> None:
@@ -211,6 +220,7 @@ class _Page:
             return
         self._woken = self._woken and self._in_noscript
         address = self._addresses.shown(src)
+        self._count(len(address))
         self._out.append(f'{start}{attribute}{address}"{last}' if address else f"{start}{last}")
 
     def _animation(self, name: str, found: dict[str, str], closed: bool) -> None:
@@ -245,24 +255,33 @@ class _Page:
     def _style(self, content: str) -> str:
         if self._foreign:  # the style of an SVG is read as markup is
             content = html.unescape(content)
-        return styles.in_style_element(content, self._addresses.place)
+        written = styles.in_style_element(content, self._addresses.place)
+        self._count(len(written))
+        return written
+
+    def _count(self, size: int) -> None:
+        """Addresses grow when they are rewritten, a million of them to more than a machine holds."""
+        self._written += size
+        if self._written > MOST_WRITTEN:
+            place = self._addresses.place
+            raise TooLarge(f"{place.url}: rewritten, this page has more than {MOST_WRITTEN:,} characters; read it raw")
 
     def _frame(self, found: dict[str, str]) -> None:
         inner = found.pop("srcdoc", None)
         rewritten = self._addresses.rewritten("iframe", found)
         if inner is not None and self._depth < _DEEPEST_FRAME:
-            document = _Page(
-                tokens.unescaped(inner).replace("\0", "\ufffd"), self._addresses.place, "", self._depth + 1
-            )
+            document = _Page(_whole(tokens.unescaped(inner)), self._addresses.place, "", self._depth + 1)
             rewritten += f' srcdoc="{tokens.escaped(document.written())}"'
         self._out.append(f"<iframe{rewritten}></iframe>")
 
-    def _cdata(self, found: re.Match[str], at: int) -> int:
+    def _cdata(self, at: int) -> int:
         """In SVG and MathML a CDATA section is text; elsewhere it is a comment, up to the next `>`."""
-        if self._foreign:
-            self._out.append(_text(found["cdata"].replace("&", "&amp;")))
-            return at
-        return self._text.find(">", found.start()) + 1 or len(self._text)
+        if not self._foreign:
+            return self._text.find(">", at) + 1 or len(self._text)
+        end = self._text.find("]]>", at)
+        content = self._text[at : end if end >= 0 else len(self._text)]
+        self._out.append(_text(content.replace("&", "&amp;")))
+        return end + 3 if end >= 0 else len(self._text)
 
     # ----------------------------------------------------------------- head
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from scraper import urls
+from scraper.errors import ScraperError
 from scraper.references import Kind
+
+MOST_CHARACTERS = 20_000_000  # of what is to be rewritten
+MOST_WRITTEN = 80_000_000  # characters of addresses, as they are written
 
 # pywb's modifiers: they tell the server what a placeholder must be like when the resource is missing.
 MODIFIERS = {
@@ -28,6 +32,10 @@ _PATH = r"[A-Za-z0-9~_?=&;,:+!*%$()@./-]*+"
 _NORMAL = re.compile(_HOST + _PATH)
 _ROOTED = re.compile(r"/(?!/)" + _PATH)
 _SPACE = "".join(map(chr, range(0x21)))
+
+
+class TooLarge(ScraperError):
+    """A page or style sheet too large to be rewritten in bounded time and memory; its bytes can be had as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from scraper.references import Kind, css_string, in_css
-from scraper.replay.rewriting.place import MODIFIERS, Place
+from scraper.replay.rewriting.place import MODIFIERS, MOST_CHARACTERS, MOST_WRITTEN, Place, TooLarge
 
 _DATA = re.compile(r"[\x00-\x20]*+data:([^,;]*+)((?:;[^,;]*+)*+),", re.I)
 _DEEPEST_SHEET = 3  # data: URLs in data: URLs
@@ -36,12 +36,13 @@ def in_style_element(text: str, place: Place) -> str:
 
     So it is the same to a parser that reads it as raw text (HTML) and to one that reads it as markup (SVG).
     """
+    # Before the addresses are looked for, so that those of the very text that is written are found; what is written
+    # for them holds no such sign.
     if "<" in text or "]]>" in text:
-        text = _COMMENT_SIGNS.sub(" ", text)
-    written = stylesheet(text, place)
-    if "<" in written:
-        written = _TAG_LIKE.sub(r"\\3c ", written)
-    return _REFERENCE_LIKE.sub(r"\\26 ", written) if "&" in written else written
+        text = _TAG_LIKE.sub(r"\\3c ", _COMMENT_SIGNS.sub(" ", text))
+    if "&" in text:
+        text = _REFERENCE_LIKE.sub(r"\\26 ", text)
+    return stylesheet(text, place)
 
 
 def embedded(url: str, kind: Kind, place: Place) -> str:
@@ -55,16 +56,27 @@ def _embedded(url: str, kind: Kind, place: Place, depth: int) -> str:
     return place.link(url, MODIFIERS[kind])
 
 
+def _of_sheet(url: str, kind: Kind, place: Place, depth: int) -> str:
+    """What a style sheet paints with is of no kind: a visible placeholder for it would lie behind every paragraph."""
+    painted = kind is Kind.IMAGE and not _DATA.match(url)
+    return place.link(url, MODIFIERS[Kind.OTHER]) if painted else _embedded(url, kind, place, depth)
+
+
 def _rewritten(text: str, place: Place, depth: int) -> str:
     parts: list[str] = []
-    done = 0
+    done = size = 0
+    if len(text) > MOST_CHARACTERS:
+        raise TooLarge(f"{place.url}: a style sheet of {len(text):,} characters is not rewritten; read it raw")
     for found in in_css(text):
         if found.url.lstrip().startswith("#"):
             continue  # a part of this very document: a gradient, a filter
-        address = _embedded(found.url, found.kind, place, depth)
+        address = _of_sheet(found.url, found.kind, place, depth)
         if address != found.url:
             parts += (text[done : found.start], css_string(address))
             done = found.end
+            size += len(address)
+            if size > MOST_WRITTEN:
+                raise TooLarge(f"{place.url}: rewritten, its styles have more than {MOST_WRITTEN:,} characters")
     return "".join([*parts, text[done:]]) if parts else text
 
 

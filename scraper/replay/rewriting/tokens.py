@@ -31,7 +31,7 @@ _PAINT = "fill|stroke|fill-rule|clip-rule|stroke-width|stroke-linecap|stroke-lin
 # No `<` in the values, and tags of the plainest form only: what is copied keeps to the language of the output. Styles
 # and paints without quotes, escapes, functions (but for references to a part of the page) and slashes name no address.
 _PASSED = (
-    rf"[ \n]++(?:(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\]*+\"|style=\"[^\"'<(\\&@/]*+\""
+    rf"[ \n]++(?:(?:{_HARMLESS})=\"[^\"<]*+\"|(?:{_PAINT})=\"[^\"<(\\&]*+\"|style=\"[^\"'<(\\&@/]*+\""
     r"|(?:fill|stroke|clip-path|mask|filter)=\"url\(\#[a-zA-Z0-9_-]++\)\"|(?:itemscope|hidden|disabled)(?=[ \n>]))"
 )
 _DRAWING = "linearGradient|radialGradient|clipPath"
@@ -66,7 +66,7 @@ TOKEN = re.compile(
     rf"|<(?P<name>[a-zA-Z][^{WHITE}/>]*+)(?P<attributes>{_ATTRIBUTES})(?P<end>>|\Z)"
     rf"|{_END_TAG}"
     r"|<!--(?:-?>|.*?(?:--!?>|\Z))"
-    r"|<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|\Z)"
+    r"|<!\[CDATA\[(?P<cdata>)"
     r"|<!(?P<doctype>[dD][oO][cC][tT][yY][pP][eE](?![a-zA-Z])[^><]*+)>"
     r"|<[!?/][^>]*+(?:>|\Z)"
     r"|(?P<stray><)",
