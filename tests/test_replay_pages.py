@@ -6,7 +6,9 @@ import random
 import re
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -24,6 +26,7 @@ from scraper.replay.ui import bar, difference, plot, queries
 from scraper.replay.ui.difference import Mark
 from scraper.settings import Settings
 from scraper.state import StateReader
+from scraper.state.schema import APPLICATION_ID, MIGRATIONS
 
 
 @pytest.fixture(scope="module")
@@ -455,6 +458,52 @@ def test_only_visits_of_a_page_that_came_to_nothing_are_tries(archive: Path, tmp
     holdings = Holdings(copy)
     assert len(missing.attempts(holdings, "demo", "https://never.example.org/")) == 3
     assert missing.attempts(holdings, "imported", "https://never.example.org/") == []
+
+
+def made_older(path: Path) -> None:
+    """The state as the first release of the schema had it."""
+    before, path_of_new = sqlite3.connect(path), path.with_suffix(".older")
+    with closing(before), closing(sqlite3.connect(path_of_new)) as db:
+        db.executescript(MIGRATIONS[0])
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA table_info({table})"))
+            rows = before.execute(f"SELECT {names} FROM {table}").fetchall()
+            db.executemany(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * (names.count(',') + 1))})", rows)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    path_of_new.replace(path)
+
+
+def test_an_older_scrapers_state_is_brought_up_once_for_all_views(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    made_older(copy / "state.sqlite3")
+    before = (copy / "state.sqlite3").read_bytes()
+    holdings = Holdings(copy)
+    readers: list[object] = []
+
+    def view() -> None:
+        with holdings.state() as state:
+            assert state is not None
+            readers.append(state)
+            assert queries.document_count(state) > 3
+
+    view()
+    for thread in [threading.Thread(target=view) for _ in range(8)]:
+        thread.start()
+        thread.join()
+    assert len(readers) == 9 and len(set(map(id, readers))) == 1
+    assert (copy / "state.sqlite3").read_bytes() == before
+    with sqlite3.connect(copy / "state.sqlite3") as db:
+        db.execute("DELETE FROM places")
+    with holdings.state() as state:
+        assert state is not None and queries.document_count(state) == 0
+
+
+def test_a_state_of_today_is_read_anew_at_each_view(archive: Path) -> None:
+    holdings = Holdings(archive)
+    with holdings.state() as first, holdings.state() as second:
+        assert first is not second
 
 
 @pytest.mark.parametrize("tab", ["text", "fields", "headers", "raw", "changes"])

@@ -164,4 +164,8 @@ def replace_by_parts(path: Path, parts: Iterable[bytes], *, durable: bool = True
 
 def collections(root: Path) -> list[str]:
     """The names of the collections below an archive folder."""
-    return sorted(path.parent.name for path in (root / "collections").glob("*/archive") if path.is_dir())
+    try:
+        with os.scandir(root / "collections") as folders:
+            return sorted(folder.name for folder in folders if Path(folder.path, "archive").is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from scraper.errors import IntegrityError, UsageError
 from scraper.model import Exchange
 from scraper.replay import address
 from scraper.replay.address import Span
+from scraper.replay.kept import KeptState
 from scraper.state import StateReader
 
 
@@ -35,6 +36,7 @@ class Holdings:
             raise UsageError(f"{root}: there is no archive here; name one with --archive")
         self.root = root
         self.plays = plays  # whether there is a player for captures
+        self._state = KeptState(root)
         self._opened: dict[str, archiver.Collection] = {}
         self._looking = threading.Lock()  # a collection remembers how far it has read files still being written
 
@@ -102,12 +104,11 @@ class Holdings:
     @contextmanager
     def state(self) -> Iterator[StateReader | None]:
         """The state as one snapshot; None where there is none that can be read: an archive may be WARCs alone."""
-        try:
-            reader = StateReader.open_for_reading(self.root)
-        except IntegrityError:
-            yield None
-            return
-        with reader:
+        with ExitStack() as stack:
+            try:
+                reader = stack.enter_context(self._state.opened())
+            except IntegrityError:
+                reader = None
             yield reader
 
 

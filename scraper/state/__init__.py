@@ -4,17 +4,19 @@ Rows are the commit mark: a visit is done when its row is committed, which happe
 """
 
 from scraper.state.file import StateFile
-from scraper.state.reader import CITATION_STANDING, FILE_NAME, StateReader
+from scraper.state.reader import CITATION_STANDING, FILE_NAME, Fingerprint, StateReader, fingerprint
 from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, now, row_of, stamp
 
 __all__ = [
     "CITATION_STANDING",
     "FILE_NAME",
+    "Fingerprint",
     "StateFile",
     "StateReader",
     "TargetRow",
     "TextJob",
     "VisitRow",
+    "fingerprint",
     "moment",
     "now",
     "row_of",

@@ -42,11 +42,27 @@ def first_of_each_text(rows: Iterable[tuple[Any, ...]]) -> list[TextJob]:
     return list(first.values())
 
 
+Fingerprint = tuple[tuple[int, int, int], ...]
+
+
+def fingerprint(root: Path) -> Fingerprint:
+    """What tells one version of an archive's state from the next: inode, time and size of its files."""
+    found = []
+    for name in (FILE_NAME, f"{FILE_NAME}-wal"):
+        try:
+            facts = (root / name).stat()
+        except OSError:
+            continue
+        found.append((facts.st_ino, facts.st_mtime_ns, facts.st_size))
+    return tuple(found)
+
+
 class StateReader:
     """The open state file, for asking."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, is_copy: bool = False) -> None:
         self.path = path
+        self.is_copy = is_copy  # in memory, of an older scraper's state; any thread may read it in its turn
         self._db = connection
 
     @classmethod
@@ -59,15 +75,20 @@ class StateReader:
             raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
         with translated(path):
             try:
-                return cls(path, _reading(path, ""))
+                db, is_copy = _reading(path, "")
             except sqlite3.OperationalError:
                 # A WAL that nobody can write beside: read-only media after a crash.
-                return cls(path, _reading(path, "&immutable=1"))
+                db, is_copy = _reading(path, "&immutable=1")
+            return cls(path, db, is_copy=is_copy)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
         self._db.close()
 
     def _run(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
@@ -203,15 +224,19 @@ class StateReader:
                 yield row
 
 
-def _reading(path: Path, option: str) -> sqlite3.Connection:
-    """Open read-only, as one snapshot: a run that writes meanwhile changes nothing of what is read."""
+def _reading(path: Path, option: str) -> tuple[sqlite3.Connection, bool]:
+    """Open read-only, as one snapshot: a run that writes meanwhile changes nothing of what is read.
+
+    And whether it is a copy, because the file has an older schema.
+    """
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{option}", uri=True, isolation_level=None)
     try:
         db.execute("BEGIN")
         version = check_version(db, path)
         if version == 0:
             raise IntegrityError(f"{path}: there is no state here; `scraper run` or `scraper rebuild` makes it")
-        return db if version == len(MIGRATIONS) else _brought_up(db, path)
+        is_copy = version != len(MIGRATIONS)
+        return _brought_up(db, path) if is_copy else db, is_copy
     except BaseException:
         db.close()
         raise
@@ -219,7 +244,7 @@ def _reading(path: Path, option: str) -> sqlite3.Connection:
 
 def _brought_up(older: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """An older scraper's state in today's schema, in memory: a reader changes nothing on disk."""
-    db = sqlite3.connect(":memory:", isolation_level=None)
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(older):
         older.backup(db)
     migrate(db, path)

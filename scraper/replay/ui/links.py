@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 # All that may stand in a path or query beside letters, digits and escapes: an archived URL stays as it is, but for
@@ -10,6 +11,7 @@ from urllib.parse import quote
 _KEPT = "%/:?&=+,;@!$'()*~[]|^`{}\\-._"
 
 
+@lru_cache(maxsize=256)  # a page has a dozen links to the same URL
 def archived(url: str) -> str:
     """An archived URL as the end of an address of ours."""
     return quote(url, safe=_KEPT, errors="replace")

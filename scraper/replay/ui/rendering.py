@@ -1,4 +1,4 @@
-"""Templates: values in, HTML out. Everything is escaped unless a template of ours says otherwise; none does."""
+"""Templates: values in, HTML out. Everything is escaped but the bar's own style sheet."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def environment() -> Environment:
         "bytes": byte_count,
     }
     made.globals["links"] = links
+    made.globals["bar_style"] = (FOLDER / "templates" / "bar.css").read_text(encoding="utf-8")
     return made
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from scraper.model import State
 from scraper.replay.ui import plot, queries
-from scraper.state import FILE_NAME, StateReader
-
-Signature = tuple[tuple[int, int, int], ...]
+from scraper.state import Fingerprint, StateReader, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +26,15 @@ class StandingOf:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: tuple[Signature, Standing] | None = None
+        self._known: tuple[Fingerprint, Standing] | None = None
 
     def read(self, state: StateReader) -> Standing:
         """The sums of the state."""
-        signature = self._signature()
+        found = fingerprint(self._root)
         known = self._known
-        if known is None or known[0] != signature:
-            self._known = known = (signature, standing(state))
+        if known is None or known[0] != found:
+            self._known = known = (found, standing(state))
         return known[1]
-
-    def _signature(self) -> Signature:
-        found = []
-        for name in (FILE_NAME, f"{FILE_NAME}-wal"):
-            try:
-                facts = (self._root / name).stat()
-            except OSError:
-                continue
-            found.append((facts.st_ino, facts.st_mtime_ns, facts.st_size))
-        return tuple(found)
 
 
 def standing(state: StateReader) -> Standing:
