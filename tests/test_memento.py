@@ -308,7 +308,9 @@ def test_only_fonts_may_be_read_by_sandboxed_pages(server: Server) -> None:
 
 
 def test_an_image_with_a_wrong_type_goes_out_as_what_it_is(server: Server) -> None:
-    assert server.ask(f"/main/{FIRST}im_/http://e.example/wrong.png").headers["content-type"] == "image/png"
+    for modifier in ("im_", "oe_"):
+        reply = server.ask(f"/main/{FIRST}{modifier}/http://e.example/wrong.png")
+        assert reply.headers["content-type"] == "image/png"
     assert server.ask(f"/main/{FIRST}id_/http://e.example/wrong.png").headers["content-type"] == "text/plain"
 
 
@@ -391,7 +393,7 @@ def test_pages_and_style_sheets_are_rewritten_as_utf_8(server: Server) -> None:
     assert "shadowrootmode" in server.ask(f"/main/{FIRST}/http://e.example/packed").text
     sheet = server.ask(f"/main/{FIRST}cs_/http://e.example/a.css")
     assert sheet.headers["content-type"] == "text/css; charset=utf-8"
-    assert f"/main/{FIRST}im_/http://e.example/a.png" in sheet.text
+    assert f"/main/{FIRST}oe_/http://e.example/a.png" in sheet.text
 
 
 def test_a_page_that_unpacks_to_too_much_is_offered_raw(server: Server) -> None:

@@ -205,7 +205,7 @@ def _transferred(part: payload.Payload, exchange: Exchange, headers: Headers, fo
     What was not rewritten must not become a document: no policy keeps it from opening connections for the frames it
     holds, nor from leading to the live web by its links. So a browser that wants a document gets text.
     """
-    kind = part.image_type() if found.shown.modifier == "im_" else part.content_type
+    kind = part.image_type() if found.shown.modifier in ("im_", "oe_") else part.content_type
     if part.may_be_markup:
         headers = [*headers, _BY_DESTINATION]
         kind = payload.as_text(kind) if found.becomes_document else kind
