@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scraper.replay.memento import Found
 
 LARGEST_PAGE_BYTES = 24 * 1024 * 1024
-LARGEST_SHEET_BYTES = 8 * 1024 * 1024
+LARGEST_SHEET_BYTES = 4 * 1024 * 1024
 _PICTURE = (
     "<!doctype html><html><head><title>{name}</title><style>img{{max-width:100%}}</style></head>"
     '<body><img src="{name}" alt="{name}"></body></html>'
