@@ -63,6 +63,16 @@ def parse_head(data: bytes, start: int = 0) -> Head | None:
     return Head(end.end() - start, version, int(status[3]), reason, tuple(headers))
 
 
+def head_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
+    """Where the empty line that ends a head begins and ends: what `HEAD_END` finds, several times as fast."""
+    windows = data.find(b"\n\r\n", start)
+    unix = data.find(b"\n\n", start, windows + 1 if windows >= 0 else len(data))
+    at, end = (unix, unix + 2) if unix >= 0 else (windows, windows + 3)
+    if at < 0:
+        return None
+    return at - (at > start and data[at - 1] == 0x0D), end
+
+
 def is_chunked(head: Head) -> bool:
     """Whether a transfer coding frames the body (RFC 9112, 6.1: chunked is always the last)."""
     return any(value.lower().split(",")[-1].strip() == "chunked" for value in head.all("transfer-encoding"))

@@ -32,6 +32,14 @@ _SURT_SESSIONS = (
 )
 _SURT_ASP_SESSION = re.compile(rb"(?<=/)\((?:[0-9a-z]{24}|(?:[a-z]\([0-9a-z]{24}\)){1,9})\)/")
 _SURT_UNESCAPE_PASSES = 16
+# What most addresses are: nothing to decode, to drop or to put right. The path has no empty segment, none that begins
+# with a dot, no end in a slash and no parenthesis; the query is not empty.
+_SURT_PLAIN = re.compile(
+    r"https?://(?:www[0-9]*\.)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
+    r"((?:/[!\"$&'*+,\-0-9:;<=>@A-Z\[\\\]^_`a-z{|}~][!\"$&'*+,\-.0-9:;<=>@A-Z\[\\\]^_`a-z{|}~]*)+|/?)"
+    r"(?:\?([!\"$&-~]+))?"
+)
+_SURT_SESSION_MARKS = ("sid=", "sessionid", "cfid=")
 # Google's Safe Browsing canonicalization, from which SURT keys take this: "percent-escape all characters that are
 # <= ASCII 32, >= 127, # or %".
 _SURT_ESCAPED = re.compile(rb"[^\x21-\x7e]|[#%]")
@@ -118,6 +126,24 @@ def surt(href: str) -> str:
     Unescaped as far as can be, lower-cased, `www.` and session ids dropped, query arguments sorted: what pywb and
     cdxj-indexer compute, for under another key they would not find a capture. A key only: two addresses may share one.
     """
+    return _surt_plain(href) or _surt_any(href)
+
+
+def _surt_plain(href: str) -> str:
+    """The key of an address that is plain, made the short way; empty for any other."""
+    found = _SURT_PLAIN.fullmatch(href)
+    if found is None:
+        return ""
+    host, path, query = found[1], found[2].lower() or "/", (found[3] or "").lower()
+    if host.startswith("www") or any(mark in query for mark in _SURT_SESSION_MARKS):
+        return ""
+    if "&" in query:
+        query = "&".join(sorted(query.split("&"), key=lambda part: part.split("=", 1)))
+    mark = "?" if query else ""
+    return f"{','.join(host.split('.')[::-1])}){path}{mark}{query}"
+
+
+def _surt_any(href: str) -> str:
     scheme, _, rest = href.partition("://")
     if scheme.lower() not in SCHEMES:
         return href

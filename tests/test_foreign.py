@@ -11,6 +11,7 @@ from foreign import http, info, members, page, record, sha1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scraper import message
 from scraper.archiver import foreign, foreign_index
 from scraper.archiver.foreign import Found
 from scraper.archiver.members import Damaged
@@ -223,3 +224,26 @@ def test_fastwarc_finds_the_same_records_at_the_same_places(tmp_path: Path) -> N
             for item in ArchiveIterator(io.BytesIO(data), record_types=WarcRecordType.any_type)
         ]
         assert [(item.offset, item.href) for item in read(path)] == theirs
+
+
+@given(data=st.lists(st.sampled_from([b"\r", b"\n", b"a"]), max_size=12).map(b"".join), start=st.integers(0, 12))
+def test_the_end_of_a_head_is_where_its_pattern_says(data: bytes, start: int) -> None:
+    found = message.HEAD_END.search(data, start)
+    assert message.head_end(data, start) == (found.span() if found else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "stamp"),
+    [
+        ("2019-09-09T12:03:00Z", "20190909120300"),
+        ("2019-09-09T12:03:00.123456Z", "20190909120300"),
+        ("2019-09-09T120300.1Z", "20190909120300"),
+        ("2019-09-09T14:03:00+02:00", "20190909120300"),
+        ("2019", "20190101000000"),
+    ],
+)
+def test_every_form_of_a_date_gives_its_14_digits(tmp_path: Path, said: str, stamp: str) -> None:
+    (found,) = foreign.scan(write(tmp_path, record(ANSWER, at=said)))
+    line = foreign_index.entry_of(found, "x.warc")
+    assert line is not None
+    assert line.timestamp == stamp

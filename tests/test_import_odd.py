@@ -22,7 +22,7 @@ from test_import import NEWS, Site, crawl, keep, problems, put, rezipped, scrape
 
 from scraper import message
 from scraper.archiver import IMPORTED, Collection, Imports
-from scraper.pipeline import Listener, reextract, run
+from scraper.pipeline import Listener, importing, reextract
 from scraper.settings import Settings
 
 EMPTY = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"  # of no bytes at all
@@ -184,7 +184,7 @@ def test_a_page_is_made_text_without_a_process_of_its_own_unless_a_run_before_le
     assert pools == []
     second = put(tmp_path, members(crawl(page("B"), NEWS + "2")), "b.warc.gz")
     with monkeypatch.context() as killed:
-        killed.setattr(run.Run, "only_texts", dying)
+        killed.setattr(importing.Run, "only_texts", dying)  # type: ignore[attr-defined]
         with pytest.raises(KeyboardInterrupt):
             take(root, second)
     take(root, second)

@@ -4,7 +4,7 @@ import string
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scraper import urls
@@ -108,3 +108,25 @@ def test_one_url_loses_its_own_userinfo_and_nothing_else() -> None:
     assert urls.bare("https://example.com/web/a://b@c/") == "https://example.com/web/a://b@c/"
     assert urls.bare("mailto:a@example.com") == "mailto:a@example.com"
     assert urls.without_userinfo("at //me:secret@example.com/x") == "at //example.com/x"
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    start=st.sampled_from(["", "http://", "https://e.example/", "http://www2.e.example/a?", "https://e.example/x/?b&"]),
+    rest=st.text(alphabet="htps:/w.123AZaz?&=#%()sid[]\\@-_ +;'~|^\"<>\t\né.aspxcf", max_size=60),
+)
+def test_the_short_way_to_a_surt_key_leads_where_the_long_one_does(start: str, rest: str) -> None:
+    short = urls._surt_plain(start + rest)
+    assert short in ("", urls._surt_any(start + rest))
+
+
+def test_plain_addresses_take_the_short_way_and_odd_ones_do_not() -> None:
+    assert urls._surt_plain("https://www.E.example/".lower() + "News/1?b=2&A=1") == "example,e)/news/1?a=1&b=2"
+    odd = [
+        "http://e.example/a%20b",
+        "http://e.example//a",
+        "http://e.example/./a",
+        "http://e.example/?sid=1",
+        "ftp://e",
+    ]
+    assert [urls._surt_plain(href) for href in odd] == [""] * 5

@@ -25,7 +25,6 @@ _MOST_HEAD_BYTES = 256 * 1024  # of an HTTP head; beyond it, there is none
 _MOST_FIELDS_BYTES = 64 * 1024  # of a metadata record that is looked into
 _MOST_CHUNKED_BYTES = 64 << 20  # of a chunked body that is held to be judged by its entity's digest
 _VERSION = re.compile(rb"WARC/(?:0\.1[78]|1\.[01])[ \t]*\r?\n")
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _DIGESTED = ("response", "resource", "revisit", "metadata")
 # The sha1 of nothing at all.
 _EMPTY_SHA1 = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
@@ -169,14 +168,14 @@ def _read(source: Source, depth: Depth) -> Found:
 
 
 def _header(source: Source) -> tuple[tuple[str, str], ...]:
-    while (end := _HEADER_END.search(source.buffer, source.at)) is None:
+    while (end := message.head_end(source.buffer, source.at)) is None:
         if len(source.buffer) - source.at > _MOST_HEADER_BYTES or not source.fill():
             raise Damaged(source.offset, _no_record(source))
     version = _VERSION.match(source.buffer, source.at)
     if version is None:
         raise Damaged(source.offset, _no_record(source))
-    text = source.buffer[version.end() : max(end.start(), version.end())]
-    source.at = end.end()
+    text = source.buffer[version.end() : max(end[0], version.end())]
+    source.at = end[1]
     return _fields(text)
 
 
@@ -259,11 +258,11 @@ class _Block:
     def _take_head(self, piece: memoryview) -> None:
         looked_at = max(0, len(self.held) - 3)
         self.held += piece
-        end = message.HEAD_END.search(self.held, looked_at)
+        end = message.head_end(self.held, looked_at)
         if end is None and len(self.held) < _MOST_HEAD_BYTES:
             return
         self._in_head = False
-        body_at = end.end() if end else len(self.held)
+        body_at = end[1] if end else len(self.held)
         if self._of_payload is not None and b"chunked" in self.held[:body_at].lower():
             self._chunked = bytearray()
         self._take_body(memoryview(bytes(self.held[body_at:])))

@@ -15,8 +15,9 @@ from scraper.archiver.records import HttpPart, Record
 from scraper.model import Location
 
 _PLAIN_HEAD = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})(?: [^\r\n]*)?\r\n")
-_CONTENT_TYPE = re.compile(rb"(?i)\r\ncontent-type:[ \t]*([^\r\n]*)")
-_FOLDED = re.compile(rb"\n[ \t]")
+_CONTENT_TYPE = b"\r\ncontent-type:"
+_USUAL_DATE_LENGTH = len("2024-05-01T12:00:00Z")
+_TO_14_DIGITS = str.maketrans("", "", "-T:Z")
 
 
 def entries(path: Path, name: str, damages: list[Damaged]) -> Iterator[IndexEntry]:
@@ -35,7 +36,7 @@ def entry_of(found: Found, warc: str) -> IndexEntry | None:
     part = head_of(record)
     digest = record.header("WARC-Payload-Digest") or found.payload_sha1 or ""
     place = Location(warc, found.offset, found.length)
-    key, timestamp = urls.surt(href), records.timestamp14(record.date)
+    key, timestamp = urls.surt(href), _timestamp(record)
     return IndexEntry(key, timestamp, href, digest, place, _mime(record, part), part.status if part else None)
 
 
@@ -59,7 +60,22 @@ def head_of(record: Record) -> HttpPart | None:
     if record.type not in ("response", "revisit") or not head:
         return None
     plain = _PLAIN_HEAD.match(head)
-    if plain is None or _FOLDED.search(head):
+    if plain is None or b"\n " in head or b"\n\t" in head:
         return records.http_head(head)
-    said = _CONTENT_TYPE.search(head, plain.end() - 2)
-    return HttpPart(plain[1].decode("ascii"), said[1].decode("latin-1").strip() if said else None, len(head))
+    return HttpPart(plain[1].decode("ascii"), _content_type(head, plain.end() - 2), len(head))
+
+
+def _content_type(head: bytes, start: int) -> str | None:
+    at = head.lower().find(_CONTENT_TYPE, start)
+    if at < 0:
+        return None
+    said = head[at + len(_CONTENT_TYPE) :].split(b"\n", 1)[0].split(b"\r", 1)[0]
+    return said.decode("latin-1").strip()
+
+
+def _timestamp(record: Record) -> str:
+    """The 14 digits of a date that was read already; most are written in the one way that needs no more."""
+    said = record.header("WARC-Date")
+    digits = said.translate(_TO_14_DIGITS)
+    is_usual = said.endswith("Z") and len(said) == _USUAL_DATE_LENGTH and len(digits) == 14 and digits.isdecimal()
+    return digits if is_usual and digits[8:10] != "24" else records.timestamp14(record.date)
