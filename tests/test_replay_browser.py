@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import foreign
 import pytest
 import replay_archive as made
 from browser import Chromium
+from cli import ENVIRONMENT
 from replaying import Server, served
 
 from scraper.replay.holdings import Holdings
@@ -114,6 +119,79 @@ def test_the_bar_leaves_the_top_of_the_page_free_and_the_pages_styles_do_not_rea
         assert bar is not None and heading is not None
         assert (bar["x"], bar["y"], bar["width"]) == (0, 0, 1200)
         assert heading["y"] >= bar["y"] + bar["height"]
+
+
+STYLES = {
+    "flex": "body{display:flex;align-items:center;justify-content:center;min-height:100vh}",
+    "column": "body{display:flex;flex-direction:column;justify-content:center;min-height:100vh;margin:0}",
+    "grid": "body{display:grid;grid-template-columns:200px 1fr 200px;place-items:center}",
+    "columns": "body{columns:3}",
+    "margin": "body{margin:40px auto;width:600px;position:relative}",
+    "small": "html{font-size:62.5%}",
+    "big": "html{font-size:40px;letter-spacing:9px}",
+    "fixed": "h1{position:fixed;top:0;left:0;right:0;z-index:9999;background:red}",
+    "absolute": "h1{position:absolute;top:0;left:0}",
+    "hidden": "*{margin:0!important;visibility:hidden}h1{visibility:visible}",
+    "none": "scraper-bar,body>:first-child{display:none!important;opacity:0!important;position:absolute!important;"
+    "left:-9999px!important;height:0!important;transform:scale(0)!important;clip-path:inset(50%)!important}",
+    "reset": "html{margin:0!important;position:static!important}",
+    "rtl": "html{direction:rtl;writing-mode:horizontal-tb}",
+}
+BELOW = """() => {
+  const bar = document.querySelector('scraper-bar'), box = bar.getBoundingClientRect();
+  const hit = document.elementFromPoint(box.width / 2, box.height / 2);
+  return [box.x, box.y, box.width, hit === bar, document.querySelector('h1').getBoundingClientRect().top >= box.bottom];
+}"""
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("styled")
+    tall = "<p>Many words</p>" * 90
+    pages = {name: f"<!doctype html><style>{css}</style><body><h1>Top</h1>{tall}" for name, css in STYLES.items()}
+    records = [
+        foreign.record(foreign.http(page.encode()), f"https://styled.example/{name}") for name, page in pages.items()
+    ]
+    crawl = folder / "crawl.warc.gz"
+    crawl.write_bytes(foreign.members([foreign.info(), *records]))
+    done = subprocess.run(
+        [sys.executable, "-m", "scraper", "import", "--archive", str(folder / "archive"), str(crawl)],
+        env=ENVIRONMENT,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    with served(folder / "archive") as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_the_bar_is_seen_whatever_the_page_does_with_its_body(browser: Chromium, styled: Server, name: str) -> None:
+    for size in (DESK, PHONE):
+        with browser.page(viewport=size, java_script_enabled=False) as page:
+            page.goto(f"{styled.base}/imported/20190909120300/https://styled.example/{name}")
+            x, y, width, is_hit, is_below = page.evaluate(BELOW)
+            assert (x, y, width, is_hit) == (0, 0, page.evaluate("document.documentElement.clientWidth"), True)
+            assert is_below or name == "fixed"
+
+
+def test_the_bar_leaves_with_the_top_of_the_page_and_comes_back_for_the_keyboard(
+    browser: Chromium, styled: Server
+) -> None:
+    with browser.page(viewport=DESK) as page:
+        page.goto(f"{styled.base}/imported/20190909120300/https://styled.example/fixed")
+        page.mouse.wheel(0, 600)
+        bottom = "document.querySelector('scraper-bar').shadowRoot.querySelector('nav').getBoundingClientRect().bottom"
+        wait_until(lambda: page.evaluate(bottom) <= 0)
+        page.keyboard.press("Tab")
+        wait_until(lambda: page.evaluate(bottom) == 44)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """The sandbox allows no script, so that the page cannot tell by itself."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_hostile_words_run_nothing(browser: Chromium, server: Server) -> None:

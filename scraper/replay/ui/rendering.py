@@ -37,7 +37,9 @@ def environment() -> Environment:
         "bytes": byte_count,
     }
     made.globals["links"] = links
+    # The bar's own style, and the page's: room at the top, whatever its body is laid out as.
     made.globals["bar_style"] = (FOLDER / "templates" / "bar.css").read_text(encoding="utf-8")
+    made.globals["bar_room"] = (FOLDER / "templates" / "room.css").read_text(encoding="utf-8")
     return made
 
 
