@@ -520,7 +520,7 @@ def test_a_wacz_of_which_one_warc_is_damaged_leaves_nothing_behind(tmp_path: Pat
 KILLED = """
 import os, sys
 from pathlib import Path
-from scraper import pipeline, report
+from scraper import pipeline
 from scraper.archiver import imports, layout
 from scraper.settings import Settings
 
