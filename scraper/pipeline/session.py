@@ -13,7 +13,7 @@ from scraper.fetcher import user_agent
 from scraper.model import Outcome, State, Target
 from scraper.pipeline.adopting import adopt_unknown
 from scraper.settings import MIB, Settings
-from scraper.state import FILE_NAME, StateFile, VisitRow
+from scraper.state import FILE_NAME, StateFile, StateReader, VisitRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
             adopt_leftovers(root, settings.collection, state, listener)
             if count := adopt_unknown(root, state):
                 listener.note(f"adopted {count} captures of imported files")
-            if not ended_well:
+            if not ended_well or any(unlisted(root, state)):
                 rewrite_pages(root, state)
         except BaseException:
             state.abandon()
@@ -95,6 +95,14 @@ def _salvage(state: StateFile, collection: archiver.Collection) -> None:
     except ScraperError:
         collection.abandon()
         state.abandon()
+
+
+def unlisted(root: Path, state: StateReader) -> Iterator[Path]:
+    """The lists of pages that should be there and are not."""
+    for name in archiver.collections(root):
+        path = archiver.Layout(root, name).pages
+        if not path.is_file() and state.count_texts(name):
+            yield path
 
 
 def rewrite_pages(root: Path, state: StateFile) -> None:

@@ -12,7 +12,7 @@ from scraper.errors import IntegrityError, UsageError
 from scraper.model import Location
 from scraper.pipeline.adopting import adopt_imports
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages
+from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages, unlisted
 from scraper.settings import Settings
 from scraper.state import FILE_NAME, StateFile, StateReader, now
 
@@ -94,6 +94,10 @@ def check(root: Path) -> Iterator[str]:
             rows = list(state.locations())
             marks = {name: state.marks(name) for name in archiver.collections(root)}
             yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
+            yield from (
+                f"{path}: this list of pages is missing; the next `scraper run` makes it again"
+                for path in unlisted(root, state)
+            )
             yield from _unsearchable(root, state)
     except IntegrityError as error:
         yield str(error)
