@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import brotlicffi  # type: ignore[import-untyped]
@@ -22,6 +24,7 @@ from scraper.pipeline.comparing import Change, Comparison, Verdict, changed_word
 from scraper.pipeline.making import rules_digest
 from scraper.state import StateReader
 
+MANY = 24  # pages: more than a batch
 NO_NETWORK = """
 import socket
 def refused(*_, **__):
@@ -56,13 +59,30 @@ def page(title: str, text: str) -> bytes:
     return f"{html}</article></body></html>".encode()
 
 
-@pytest.fixture
-def archived(site: Site, cli: Cli) -> Cli:
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two archives which runs have made: `few` of three pages, and `many`."""
+    folder = tmp_path_factory.mktemp("archives")
+    site = Site()
+    site.open(tmp_path_factory.mktemp("served"))
     site.reply("/fire", body=page("Siberia burns", "Volunteers fight the taiga fires"), host="a.test")
     site.reply("/law", body=page("A new law", "The parliament has voted"), host="b.test")
     site.reply("/same", body=page("A new law", "The parliament has voted"), host="c.test")
-    cli.citing("http://a.test/fire", "http://b.test/law", "http://c.test/same")
-    assert cli.run("run").returncode == 0
+    for n in range(MANY):
+        site.reply(f"/{n}", body=page(f"Page {n}", f"The text number {n} is its own"))
+    pages = ("http://a.test/fire", "http://b.test/law", "http://c.test/same")
+    for name, cited in (("few", pages), ("many", [f"http://a.test/{n}" for n in range(MANY)])):
+        cli = Cli(folder / name, site)
+        cli.folder.mkdir()
+        cli.citing(*cited)
+        assert cli.run("run").returncode == 0
+    site.close()
+    return folder
+
+
+@pytest.fixture
+def archived(archives: Path, cli: Cli) -> Cli:
+    shutil.copytree(archives / "few", cli.folder, dirs_exist_ok=True)
     return cli
 
 
@@ -255,7 +275,7 @@ def test_captures_that_share_a_text_are_one_job_and_the_first_of_them_gives_it(c
     first = min(path.name for path in (cli.archive / "collections/imported/archive").glob("*.warc*[zc]"))
     assert cli.run("rebuild").returncode == 0
     rebuilt = {name: data for name, data in everything(cli).items() if "/text/" in name}
-    for _ in range(3):
+    for _ in range(2):
         done = cli.run("extract", "--all", "--verbose")
         assert (done.returncode, "1 of 1 captures extracted: 1 same" in done.stderr) == (0, True)
     assert {name: data for name, data in everything(cli).items() if "/text/" in name} == rebuilt
@@ -284,12 +304,8 @@ SLOW = NEWER.replace(
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_cleanly_and_the_next_one_goes_on(site: Site, cli: Cli, number: signal.Signals) -> None:
-    for n in range(40):
-        site.reply(f"/{n}", body=page(f"Page {n}", f"The text number {n} is its own"))
-    cli.citing(*(f"http://a.test/{n}" for n in range(40)))
-    assert cli.run("run").returncode == 0
+def started_slowly(cli: Cli) -> subprocess.Popen[str]:
+    """An extraction with half a second a page, which has just written its first text."""
     folder = cli.folder / "patches"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(SLOW)
@@ -298,15 +314,52 @@ def test_a_signal_stops_cleanly_and_the_next_one_goes_on(site: Site, cli: Cli, n
         env={**ENVIRONMENT, "PYTHONPATH": str(folder)}, start_new_session=True,
     )  # fmt: skip
     until(lambda: any(name.endswith(".v1.json") for name in files(cli)))
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_workers_wrote_and_told_nobody_is_found_after_the_next_run(archived: Cli, number: signal.Signals) -> None:
+    process = started_slowly(archived)
+    os.killpg(process.pid, number)
+    process.communicate(timeout=60)
+    written = len([name for name in files(archived) if name.endswith(".v1.json")])
+    assert written > 0
+    assert archived.lines("search", "better") == []
+    assert archived.run("run").returncode == 0
+    assert len(archived.lines("search", "better")) == written
+
+
+def test_a_list_of_pages_that_is_missing_is_told_and_made_again(archived: Cli) -> None:
+    pages: Path = archived.archive / "collections" / "main" / "pages" / "pages.jsonl"
+    before: bytes = pages.read_bytes()
+    pages.unlink()
+    pages.parent.rmdir()
+    done = archived.run("check")
+    assert (done.returncode, "pages.jsonl: this list of pages is missing" in done.stdout) == (5, True)
+    assert archived.run("extract", "--all", "--if-older").returncode == 0
+    assert pages.read_bytes() == before
+    assert archived.run("check").stdout == ""
+
+
+def test_extraction_makes_a_search_index_that_is_missing(archived: Cli) -> None:
+    (archived.archive / "collections" / "main" / "search.sqlite3").unlink()
+    assert archived.run("extract", "http://a.test/fire").returncode == 0
+    assert len(archived.lines("search", "sentence")) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_cleanly_and_the_next_one_goes_on(archives: Path, cli: Cli, number: signal.Signals) -> None:
+    shutil.copytree(archives / "many", cli.folder, dirs_exist_ok=True)
+    process = started_slowly(cli)
     os.killpg(process.pid, number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in said
     done = len([name for name in files(cli) if name.endswith(".v1.json")])
-    assert 0 < done < 40
+    assert 0 < done < MANY
     assert patched(cli, NEWER, "extract", "--all", "--if-older").returncode == 0
-    assert len([name for name in files(cli) if name.endswith(".v1.json")]) == 40
-    assert len(cli.lines("search", "better", "--limit", "100")) == 40
+    assert len([name for name in files(cli) if name.endswith(".v1.json")]) == MANY
+    assert len(cli.lines("search", "better", "--limit", "100")) == MANY
     assert cli.run("check").stdout == ""
 
 
@@ -322,7 +375,13 @@ def test_equal_texts_and_only_those_have_no_changed_words(old: list[str], new: l
 
 
 def test_a_field_is_equal_changed_gained_or_lost() -> None:
-    before = {"title": "Old", "byline": None, "section": "News", "authors": [], "published": {"iso": "2019"}}
+    before: dict[str, Any] = {
+        "title": "Old",
+        "byline": None,
+        "section": "News",
+        "authors": [],
+        "published": {"iso": "2019"},
+    }
     after = {"title": "New", "byline": "A. B.", "section": "", "authors": None, "published": {"iso": "2019"}}
     assert compared(before, after) == (
         Change("title", Verdict.CHANGED, "Old", "New"),

@@ -19,7 +19,7 @@ from typing import Self
 from scraper.archiver import newest, records, words
 from scraper.archiver.layout import Layout, make_folder
 from scraper.archiver.matching import Matches
-from scraper.archiver.searchfile import NUMBERS_A_SECOND, damaged, discard, reading, translated, writing
+from scraper.archiver.searchfile import NUMBERS_A_SECOND, damaged, discard, made_by, reading, translated, writing
 from scraper.archiver.words import Parts, Query
 from scraper.errors import IntegrityError, UsageError
 
@@ -76,9 +76,7 @@ class Search:
         """
         path = Layout(root, name).search
         if not path.is_file():
-            raise UsageError(
-                f"{path}: there is no search index of this collection yet; `scraper run` or `scraper rebuild` makes it"
-            )
+            raise UsageError(f"{path}: there is no search index of this collection yet; {made_by(path)}")
         with translated(path):
             try:
                 return cls(path, reading(path, ""))
@@ -260,13 +258,17 @@ class SearchIndex(Search):
         """Close without committing what is pending; the next one who writes looks at every text."""
         self._db.close()
 
+    def expect(self) -> None:
+        """Note that texts are going to change, before they do: who dies meanwhile leaves an index that says so."""
+        with translated(self.path):
+            if not self._db.in_transaction and self._db.execute("SELECT 1 FROM unsettled").fetchone() is None:
+                # On the disk before anything that it warns of.
+                self._db.execute("INSERT INTO unsettled VALUES (datetime('now'))")
+
     def _begin(self) -> None:
-        if self._db.in_transaction:
-            return
-        if self._db.execute("SELECT 1 FROM unsettled").fetchone() is None:
-            # On the disk before anything that it warns of.
-            self._db.execute("INSERT INTO unsettled VALUES (datetime('now'))")
-        self._db.execute("BEGIN")
+        if not self._db.in_transaction:
+            self.expect()
+            self._db.execute("BEGIN")
 
     def _text(self, entry: SearchEntry, digest: bytes) -> int:
         """The number of a text, which is indexed if it is new."""

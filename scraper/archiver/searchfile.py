@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from pathlib import Path
@@ -92,9 +93,15 @@ def _require_ours(db: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path, why: object) -> str:
-    return (
-        f"{path}: the search index cannot be read ({why}); the next `scraper run` or `scraper rebuild` makes it again"
-    )
+    return f"{path}: the search index cannot be read ({why}); {made_by(path)}"
+
+
+def made_by(path: Path) -> str:
+    """What a person can do for an index, as the end of a sentence."""
+    verbs = "the next `scraper run`, `scraper extract --all` or `scraper rebuild` makes it"
+    if os.access(path.parent, os.W_OK):
+        return verbs
+    return "nothing can be written here: copy the archive to where it can, then `scraper rebuild --archive COPY`"
 
 
 class translated:

@@ -120,7 +120,9 @@ def extract(
     with opened(root, settings, listener) as session:
         batches = _batches(root, settings, choice, session.state)
         report.captures = sum(map(len, batches))
-        _Keeper(root, session.state).keep(_each(batches, settings, report, listener, stopped), each)
+        keeper = _Keeper(root, session.state, stopped)
+        keeper.expect(batches)
+        keeper.keep(_each(batches, settings, report, listener, stopped), each)
         if choice.prune and not stopped():
             report.pruned = _prune(root, batches)
     return report
@@ -129,13 +131,19 @@ def extract(
 class _Keeper:
     """Notes what was made: state, search index, list of pages."""
 
-    def __init__(self, root: Path, state: StateFile) -> None:
+    def __init__(self, root: Path, state: StateFile, stopped: Stopping) -> None:
         self._root = root
         self._state = state
+        self._stopped = stopped
         self._search = SearchIndexes(root)
 
+    def expect(self, batches: Sequence[Batch]) -> None:
+        """Before the first text is written."""
+        for collection in {batch.tasks[0].job.collection for batch in batches}:
+            self._search.expect(collection)
+
     def keep(self, agains: Iterator[Again], each: Callable[[Again], None]) -> None:
-        written = False
+        written = is_whole = False
         try:
             for number, again in enumerate(agains, start=1):
                 if again.made is not None:
@@ -147,8 +155,11 @@ class _Keeper:
             self._commit()
             if written:
                 rewrite_pages(self._root, self._state)
+            self._search.catch_up(self._state, self._stopped)
+            # A worker that a stop has ended may have written a text and told nobody.
+            is_whole = not self._stopped()
         finally:
-            self._search.close()
+            self._search.close(is_whole=is_whole)
 
     def _commit(self) -> None:
         # The texts were written without waiting for the disk, each; what the state says of them must not be earlier.

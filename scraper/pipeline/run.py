@@ -210,6 +210,7 @@ class Run:
                 self._listener.visit(result)
         for _, job in group:
             if job is not None:
+                self._search.expect(job.collection)
                 self._texts.submit(job)
 
     async def finish_texts(self, stop: Stop) -> None:
@@ -255,6 +256,7 @@ class Run:
         It may have died of one of these; where some are new, `suspects` are the numbers of the visits that are not.
         """
         for job in self._state.text_jobs():
+            self._search.expect(job.collection)
             self._texts.submit(job, suspect=suspects is None or job.visit_id in suspects)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,19 @@ class SearchIndexes:
         self._root = root
         self._open: dict[str, SearchIndex] = {}
         self._caught_up: set[str] = set()
+        self._expected: set[str] = set()
+
+    def expect(self, collection: str) -> None:
+        """Note that texts are going to be made, before they are: after a crash, all are looked at."""
+        if collection not in self._expected:
+            self._expected.add(collection)
+            with self._surviving_damage(collection):
+                self._index(collection).expect()
 
     def add(self, collection: str, entry: SearchEntry) -> None:
         """Index a capture; it is there for readers after `commit`."""
-        try:
+        with self._surviving_damage(collection):
             self._index(collection).add(entry)
-        except IntegrityError:
-            # Damage to what is derived must not stop who gathers evidence: `catch_up` makes it again.
-            self.abandon_one(collection)
-            archiver.discard(self._root, collection)
 
     def catch_up(self, state: StateReader, stopped: Callable[[], bool] = lambda: False) -> int:
         """Bring in what the state has texts of and the indexes have not: one is new, or a crash came between.
@@ -43,10 +48,10 @@ class SearchIndexes:
         for index in self._open.values():
             index.commit()
 
-    def close(self) -> None:
-        """Leave plain files behind."""
+    def close(self, *, is_whole: bool = True) -> None:
+        """Leave plain files behind. Not `is_whole`: texts may have changed of which nobody was told."""
         for name, index in self._open.items():
-            index.close(is_settled=index.ended_well or name in self._caught_up)
+            index.close(is_settled=is_whole and (index.ended_well or name in self._caught_up))
         self._open = {}
 
     def abandon_one(self, collection: str) -> None:
@@ -54,6 +59,15 @@ class SearchIndexes:
         index = self._open.pop(collection, None)
         if index is not None:
             index.abandon()
+
+    @contextmanager
+    def _surviving_damage(self, collection: str) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            # Damage to what is derived must not stop who gathers evidence: `catch_up` makes it again.
+            self.abandon_one(collection)
+            archiver.discard(self._root, collection)
 
     def _index(self, collection: str) -> SearchIndex:
         if collection not in self._open:
