@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
 import os
+import shlex
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cli import Cli
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from server import Site
 
 from scraper.archiver import Search, SearchEntry, SearchIndex, matching, newest
+from scraper.cli.console import Console
+from scraper.cli.search import search
 from scraper.errors import IntegrityError, UsageError
 
 START = datetime(2019, 9, 9, 12, 0, tzinfo=UTC)
@@ -230,12 +237,32 @@ def test_no_index_and_a_damaged_one_are_told_in_a_sentence(root: Path, tmp_path:
     with file.open("r+b") as damaged:
         damaged.seek(4096)
         damaged.write(os.urandom(size - 4096))
-    with pytest.raises(IntegrityError, match="makes it again"), Search.open_for_reading(root, "main") as search:
+    with pytest.raises(IntegrityError, match="rebuild` makes it"), Search.open_for_reading(root, "main") as search:
         search.find("moscow")
         search.prove_sound()
     file.write_bytes(b"no database at all" * 100)
-    with pytest.raises(IntegrityError, match="makes it again"):
+    with pytest.raises(IntegrityError, match="scraper rebuild` makes it"):
         Search.open_for_reading(root, "main")
+
+
+def test_where_nothing_can_be_written_the_advice_is_to_copy_the_archive(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "collections" / "main" / "search.sqlite3").unlink()
+    with pytest.raises(UsageError, match="`scraper run`, `scraper extract --all` or `scraper rebuild` makes it"):
+        Search.open_for_reading(root, "main")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(UsageError, match="copy the archive to where it can, then `scraper rebuild --archive COPY`"):
+        Search.open_for_reading(root, "main")
+
+
+def test_a_writer_that_dies_before_its_first_word_leaves_an_index_that_says_so(root: Path) -> None:
+    index = SearchIndex.open(root, "main")
+    index.expect()
+    index.abandon()
+    again = SearchIndex.open(root, "main")
+    assert not again.ended_well
+    again.abandon()
 
 
 def test_a_damaged_index_or_one_of_another_version_is_made_anew_by_who_writes(root: Path) -> None:
@@ -366,12 +393,24 @@ def page(title: str, text: str) -> bytes:
     return f"{html}</article></body></html>".encode()
 
 
-@pytest.fixture
-def archived(site: Site, cli: Cli) -> Cli:
+@pytest.fixture(scope="module")
+def archived_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archived")
+    site = Site()
+    site.open(tmp_path_factory.mktemp("served"))
+    cli = Cli(folder, site)
     site.reply("/fire", body=page("Siberia burns", "Volunteers fight the taiga fires"), host="a.test")
     site.reply("/law", body=page("A new law", "The parliament has voted"), host="b.test")
     cli.citing("http://a.test/fire", "http://b.test/law")
     assert cli.run("run").returncode == 0
+    site.close()
+    return folder
+
+
+@pytest.fixture
+def archived(archived_once: Path, cli: Cli) -> Cli:
+    """An archive of two pages which a run has made."""
+    shutil.copytree(archived_once, cli.folder, dirs_exist_ok=True)
     return cli
 
 
@@ -393,12 +432,46 @@ def test_a_page_that_a_run_has_captured_is_found(archived: Cli) -> None:
     assert "Siberia burns" in done.stdout
     assert "[Volunteers] fight the taiga fires 0." in done.stdout
     assert [path.name for path in search_file(archived).parent.glob("search*")] == ["search.sqlite3"]
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("  scraper replay http://a.test/fire --at"))
+    shown = archived.run(*shlex.split(line)[1:])
+    assert "Volunteers fight the taiga fires 0." in shown.stdout
 
 
-def test_nothing_found_is_said_and_no_failure(archived: Cli) -> None:
-    done = archived.run("search", "zebra")
+def test_programs_get_title_and_snippet_with_their_marks(archived: Cli) -> None:
+    (row,) = archived.lines("search", "siberia")
+    assert row["title"] == "Siberia burns"
+    assert row["title_parts"] == [{"text": "Siberia", "match": True}, {"text": " burns", "match": False}]
+    assert {"match", "text"} == set(row["snippet"][0])
+
+
+def test_nothing_found_is_said_readably_and_no_failure(archived: Cli) -> None:
+    done = archived.run("search", "пожар\x9b\u202e")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "nothing is found" in done.stderr
+    assert 'nothing is found for: пожар\\u009b\\u202e"' in done.stderr
+    assert json.loads(done.stderr)["message"] == "nothing is found for: пожар\x9b\u202e"
+
+
+def test_a_log_in_another_encoding_is_json_still() -> None:
+    said = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    Console(err=said).error("пожар é \U0001f525 \udc80")
+    said.seek(0)
+    assert json.loads(said.read())["message"] == "пожар é \U0001f525 \udc80"
+
+
+@pytest.mark.parametrize("typed", ["", '""', "* *", "-word"])
+def test_a_question_without_a_word_is_refused(typed: str, tmp_path: Path) -> None:
+    (tmp_path / "collections" / "main" / "archive").mkdir(parents=True)
+    done = CliRunner().invoke(search, ["--archive", str(tmp_path), "--", typed])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.exit_code == 2
+    assert "no word to look for" in str(done.exception)
+
+
+def test_who_searches_for_an_address_is_told_how_to_see_its_page(archived: Cli) -> None:
+    done = archived.run("search", "http://me:secret@nowhere.test/zebra?a=1&b")
+    assert "`scraper show 'http://nowhere.test/zebra?a=1&b'`" in done.stderr
+    assert "`scraper replay 'http://nowhere.test/zebra?a=1&b'`" in done.stderr
+    assert "secret" not in done.stderr
 
 
 @pytest.mark.parametrize("harm", ["missing", "damaged", "behind"])

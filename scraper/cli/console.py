@@ -101,7 +101,10 @@ class Console:
             self._say(printable.line(prefix + sentence))
             return
         time_stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._say(json.dumps({"time": time_stamp, "level": level, "message": sentence, **fields}, default=str))
+        said = {"time": time_stamp, "level": level, "message": sentence, **fields}
+        # Words of all scripts stay readable; escaped is what could harm a terminal or has no bytes in the stream.
+        is_ascii = (self.err.encoding or "").lower().replace("-", "") != "utf8"
+        self._say(printable.json_line(json.dumps(said, ensure_ascii=is_ascii, default=str)))
 
     def _say(self, text: str) -> None:
         # A log that is full, closed or not listened to any more must not stop the work.
