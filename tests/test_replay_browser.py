@@ -42,6 +42,7 @@ def views(archive: Path) -> list[str]:
         *("/", "/-/search?q=cranes", f"/-/captures/demo/{made.HARBOUR}", "/-/document/none"),
         *(*tabs, f"/-/capture/demo/{made.HISTORY[1]}/changes/{made.HARBOUR}"),
         f"/-/capture/demo/20260304100000/text/{made.HOSTILE}",
+        "/demo/https://never.example.org/a/rather/long/address/which/nobody/has/ever/captured",
     ]
 
 
