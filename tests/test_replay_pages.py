@@ -16,6 +16,7 @@ from pathlib import Path
 import foreign
 import pytest
 import replay_archive as made
+from factories import make_capture, make_collection, make_exchange
 from replaying import Server, served
 from selectolax.lexbor import LexborHTMLParser
 
@@ -280,6 +281,31 @@ def test_an_address_of_nothing_is_a_page_that_says_so(server: Server, path: str)
 def test_a_page_number_beyond_the_last_is_the_last(server: Server) -> None:
     for page in ("999999", "0", "-1", "x", "9" * 400):
         assert server.ask(f"/?page={page}").status == 200
+
+
+def test_the_bar_of_a_page_that_said_it_was_gone_shows_its_status(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path)
+    gone, kept = "http://e.example/gone", "http://e.example/kept"
+    collection.append(make_capture(make_exchange(gone, status=404)))
+    collection.append(make_capture(make_exchange(kept)))
+    collection.close()
+    holdings = Holdings(tmp_path)
+    shown = {href: bar(holdings, "main", holdings.history(href)[0].entry, href) for href in (gone, kept)}
+    assert "answered </span>404</span>" in shown[gone]
+    assert "answered" not in shown[kept]
+
+
+def test_a_capture_that_two_imported_files_hold_counts_once(tmp_path: Path) -> None:
+    records = [foreign.info(), foreign.record(foreign.http(foreign.page()), "http://e.example/twice")]
+    (tmp_path / "one.warc.gz").write_bytes(foreign.members(records))
+    (tmp_path / "two.warc").write_bytes(b"".join(records))
+    files = [str(tmp_path / name) for name in ("one.warc.gz", "two.warc")]
+    list(pipeline.import_files(tmp_path / "archive", Settings(), files, False, pipeline.Listener(), pipeline.Stop()))
+    holdings = Holdings(tmp_path / "archive")
+    assert len(holdings.captures("imported", "http://e.example/twice")) == 2
+    assert len(holdings.history("http://e.example/twice")) == 1
+    for entry in holdings.captures("imported", "http://e.example/twice"):
+        assert "1 of 1" in bar(holdings, "imported", entry, entry.url)
 
 
 def test_the_bar_names_time_and_document_and_leads_on(archive: Path) -> None:

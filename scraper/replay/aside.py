@@ -19,8 +19,8 @@ from scraper.replay.rewriting import Place, TooLarge
 
 LONGEST_SECONDS = 20
 _AT_ONCE_BYTES = 128 * 1024  # some 50 ms
-# Some 50 ms of an ordinary page, less than a process takes to start; of the worst a few seconds, in which a thread takes
-# turns with all others. What is larger gets a process.
+# Some 50 ms of an ordinary page, less than a process takes to start; of the worst a few seconds, in which a thread
+# takes turns with all others. What is larger gets a process.
 _IN_A_THREAD_BYTES = 4 * 1024 * 1024
 _THREADS = 2
 _PROCESSES = 2

@@ -27,6 +27,11 @@ class Memento:
     collection: str
     entry: IndexEntry
 
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """By this a capture is the same one, wherever its record lies: two imported files may hold it."""
+        return self.collection, self.entry.url, self.entry.timestamp, self.entry.digest
+
 
 class Holdings:
     """An archive's collections. Nothing on disk is changed, not even by SQLite's side files. Threads may share it."""
@@ -81,11 +86,16 @@ class Holdings:
     def history(self, href: str) -> list[Memento]:
         """Every response and revisit of a URL in whichever collection, oldest first: its history is one.
 
-        Those of exactly this URL; where there is none, those under the same key.
+        Those of exactly this URL; where there is none, those under the same key. One that two imported files hold
+        counts once.
         """
-        found = [Memento(name, entry) for name in self.names for entry in self.captures(name, href)]
-        found = [memento for memento in found if memento.entry.url == href] or found
-        return sorted(found, key=lambda memento: memento.entry.timestamp)
+        found = {
+            memento.identity: memento
+            for name in self.names
+            for memento in (Memento(name, entry) for entry in self.captures(name, href))
+        }
+        same = [memento for memento in found.values() if memento.entry.url == href] or found.values()
+        return sorted(same, key=lambda memento: memento.entry.timestamp)
 
     def anywhere(self, href: str, at: Span | None = None) -> tuple[str, IndexEntry] | None:
         """The capture nearest in time in any collection, with the collection's name; None when there is none."""

@@ -23,7 +23,9 @@ def bar(holdings: Holdings, collection: str, entry: IndexEntry, url: str) -> str
     """
     where = captures.around(holdings.history(entry.url), Memento(collection, entry))
     citing, count = _citing(holdings, url)
-    values = {"where": where, "citing": citing, "citing_count": count, "tabs": tabs_of(holdings)}
+    # A page that said it was gone must not look like one that was kept.
+    status = entry.status if entry.status and entry.status.isdigit() and entry.status >= "400" else ""
+    values = {"where": where, "citing": citing, "citing_count": count, "tabs": tabs_of(holdings), "status": status}
     return environment().get_template("bar.html").render(values)
 
 

@@ -50,7 +50,7 @@ class Text:
 def around(history: Sequence[Memento], shown: Memento) -> Neighbours:
     """The captures next to one of them; `history` is oldest first. Two of one second count as they lie."""
     start = bisect_left(history, shown.entry.timestamp, key=_timestamp)
-    at = next((n for n in range(start, len(history)) if history[n] == shown), None)
+    at = next((n for n in range(start, len(history)) if history[n].identity == shown.identity), None)
     if at is None:
         return Neighbours(shown.collection, shown.entry, None, None, 1, 1)
     older = next((other for other in reversed(history[:at]) if _address(other) != _address(shown)), None)
