@@ -7,6 +7,7 @@ capture, so that the newest matches come first without sorting all.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -111,7 +112,7 @@ class Search:
                     if chosen.setdefault(url, (number, in_title))[0] == number and len(chosen) >= offset + limit:
                         break
             wanted = list(chosen.values())[max(offset, 0) :]
-            hits = tuple(self._hit(number, in_title, asked) for number, in_title in wanted)
+            hits = self._hits(dict(wanted), asked)
         since = None if matches.floor is None else datetime.fromtimestamp(matches.floor // NUMBERS_A_SECOND, UTC)
         return Answer(hits, since)
 
@@ -127,22 +128,23 @@ class Search:
         if found != "ok":
             raise IntegrityError(damaged(self.path, found))
 
-    def _hit(self, number: int, in_title: bool, asked: Query) -> Hit:
-        url, title, body = self._db.execute("SELECT url, title, body FROM texts WHERE id = ?", (number,)).fetchone()
-        captures = self._db.execute(
-            "SELECT path, captured_at FROM captures WHERE text = ? ORDER BY captured_at", (number,)
-        ).fetchall()
-        path, captured_at = captures[-1]
-        return Hit(
-            url,
-            records.parse_date(captured_at),
-            len(captures),
-            path,
-            title,
-            words.marked(title, asked),
-            words.snippet(zlib.decompress(body).decode("utf-8"), asked),
-            in_title,
+    def _hits(self, wanted: dict[int, bool], asked: Query) -> tuple[Hit, ...]:
+        """The texts of some numbers, in their order; each with whether its title alone matches."""
+        # Of the rows that are grouped, SQLite gives the other columns of the one that has the maximum.
+        rows = self._db.execute(
+            "SELECT t.id, t.url, t.title, t.body, count(*), c.path, max(c.captured_at) FROM texts t "
+            "JOIN captures c ON c.text = t.id WHERE t.id IN (SELECT value FROM json_each(?)) GROUP BY t.id",
+            (json.dumps(list(wanted)),),
         )
+        found = {row[0]: row[1:] for row in rows}
+        return tuple(_hit(found[number], in_title, asked) for number, in_title in wanted.items())
+
+
+def _hit(row: tuple[str, str, bytes, int, str, str], in_title: bool, asked: Query) -> Hit:
+    url, title, body, captures, path, captured_at = row
+    marked = words.marked(title, asked)
+    snippet = words.snippet(zlib.decompress(body).decode("utf-8"), asked)
+    return Hit(url, records.parse_date(captured_at), captures, path, title, marked, snippet, in_title)
 
 
 @dataclass(frozen=True, slots=True)
