@@ -63,7 +63,7 @@ def _adopt(root: Path, state: StateFile, item: archiver.Import, adopted: Adopted
     path = archiver.Imports(root).path_of(item.warc)
     imported_at = datetime.fromisoformat(item.imported_at) if item.imported_at else datetime.now(UTC)
     for recorded in archiver.captures(path, item.source.pages, state.knows_target):
-        if not state.record_import(_row(recorded), imported_at):
+        if not state.record_import(row_of_recorded(recorded, archiver.IMPORTED), imported_at):
             continue
         adopted.captures += 1
         is_page_itself = recorded.kept.page == recorded.kept.visit
@@ -72,21 +72,24 @@ def _adopt(root: Path, state: StateFile, item: archiver.Import, adopted: Adopted
     state.mark(archiver.IMPORTED, item.warc, path.stat().st_size)
 
 
-def _row(capture: archiver.Recorded) -> VisitRow:
-    """The state's row of another tool's capture: it held up, so it was one request that went well."""
+def row_of_recorded(recorded: archiver.Recorded, collection: str) -> VisitRow:
+    """The state's row of a visit as the WARC itself tells it."""
+    kept = recorded.kept
     return VisitRow(
-        href=capture.target.href,
-        final_href=capture.final.href,
-        started_at=capture.started_at,
-        ended_at=capture.ended_at,
-        outcome=capture.outcome,
-        tries=capture.tries,
-        detail=capture.detail,
-        purpose=capture.purpose,
-        collection=archiver.IMPORTED,
-        visit=capture.kept.visit,
-        captured_at=capture.captured_at or capture.started_at,
-        page=capture.kept.page,
-        status=capture.status,
-        mime=capture.mime,
+        href=recorded.target.href,
+        final_href=recorded.final.href,
+        started_at=recorded.started_at,
+        ended_at=recorded.ended_at,
+        outcome=recorded.outcome,
+        tries=recorded.tries,
+        detail=recorded.detail,
+        purpose=recorded.purpose,
+        collection=collection,
+        visit=kept.visit,
+        captured_at=recorded.captured_at or recorded.started_at,
+        page=kept.page,
+        status=recorded.status,
+        mime=recorded.mime,
+        entity_sha256=kept.entity_sha256,
+        held=kept.held,
     )

@@ -11,9 +11,9 @@ from scraper import __version__, archiver, urls
 from scraper.errors import ScraperError, UsageError
 from scraper.fetcher import user_agent
 from scraper.model import Outcome, State, Target
-from scraper.pipeline.adopting import adopt_unknown
+from scraper.pipeline.adopting import adopt_unknown, row_of_recorded
 from scraper.settings import MIB, Settings
-from scraper.state import FILE_NAME, StateFile, StateReader, VisitRow
+from scraper.state import FILE_NAME, StateFile, StateReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,29 +135,6 @@ def adopt(state: StateFile, recorded: archiver.Told, collection: str) -> None:
     state.record(replace(row_of_recorded(recorded, collection), of_visit=of_visit))
     if recorded.outcome.state is State.DEFERRED and recorded.outcome.until is not None:
         state.hold(urls.host_key(recorded.final), recorded.outcome.until)
-
-
-def row_of_recorded(recorded: archiver.Recorded, collection: str) -> VisitRow:
-    """The state's row of a visit as the WARC itself tells it."""
-    kept = recorded.kept
-    return VisitRow(
-        href=recorded.target.href,
-        final_href=recorded.final.href,
-        started_at=recorded.started_at,
-        ended_at=recorded.ended_at,
-        outcome=recorded.outcome,
-        tries=recorded.tries,
-        detail=recorded.detail,
-        purpose=recorded.purpose,
-        collection=collection,
-        visit=kept.visit,
-        captured_at=recorded.captured_at or recorded.started_at,
-        page=kept.page,
-        status=recorded.status,
-        mime=recorded.mime,
-        entity_sha256=kept.entity_sha256,
-        held=kept.held,
-    )
 
 
 def warcinfo(settings: Settings) -> dict[str, str]:
