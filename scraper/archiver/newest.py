@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # What a question of common words costs grows with it, and what may be found at once too.
-PART_TEXTS = 4096
+PART_TEXTS = 2048
 
 SCHEMA = """
     CREATE TABLE newest (                 -- empty until the index was closed with more texts than two parts hold
