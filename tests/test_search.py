@@ -520,7 +520,7 @@ def test_a_person_is_told_when_only_the_newest_pages_were_looked_at(tmp_path: Pa
     )
     done = cli.run("search", "alpha", "beta")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "only pages captured since 2019-09-12 were looked at; --all looks at every one" in done.stderr
+    assert "only pages captured since 2019-09-10 were looked at; --all looks at every one" in done.stderr
     assert "https://first.example/" in cli.run("search", "--all", "alpha", "beta").stdout
 
 
