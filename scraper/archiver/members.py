@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -13,6 +13,8 @@ _READ_BYTES = 256 * 1024
 _WINDOW = 16 + zlib.MAX_WBITS  # a gzip header and trailer; zlib then checks CRC-32 and size itself
 _MAGIC = b"\x1f\x8b\x08"
 MAX_MEMBER_BYTES = 1 << 30
+
+Tap = Callable[[bytes], object]  # sees every byte of a file as it is read, in order
 
 
 class Damaged(Exception):
@@ -39,18 +41,26 @@ def pack(data: bytes, level: int) -> bytes:
     return stream.compress(data) + stream.flush()
 
 
-def scan(path: Path, start: int = 0) -> Iterator[Member]:
+def scan(path: Path, start: int = 0, tap: Tap | None = None) -> Iterator[Member]:
     """Every member from `start` to the end of the file; raises `Damaged` at the first that is not whole."""
     with FileIO(path) as file:
-        yield from scan_open(file, start)
+        yield from scan_open(file, start, tap)
 
 
-def scan_open(file: FileIO, start: int = 0) -> Iterator[Member]:
+def scan_open(file: FileIO, start: int = 0, tap: Tap | None = None) -> Iterator[Member]:
     """The same of a file that is open."""
     file.seek(start)
+    descriptor = file.fileno()
+
+    def read() -> bytes:
+        data = os.read(descriptor, _READ_BYTES)
+        if tap is not None:
+            tap(data)
+        return data
+
     offset, pending = start, b""
-    while pending := pending or file.read(_READ_BYTES) or b"":
-        member, pending = _member(file.fileno(), offset, pending)
+    while pending := pending or read():
+        member, pending = _member(read, offset, pending)
         yield member
         offset += member.length
 
@@ -81,7 +91,7 @@ def _begins_a_record(path: Path, offset: int) -> bool:
             return False
 
 
-def _member(descriptor: int, offset: int, pending: bytes) -> tuple[Member, bytes]:
+def _member(read: Callable[[], bytes], offset: int, pending: bytes) -> tuple[Member, bytes]:
     """Read one member, whose first bytes are `pending`; gives it and the bytes read beyond it."""
     stream = zlib.decompressobj(_WINDOW)
     parts: list[bytes] = []
@@ -99,6 +109,6 @@ def _member(descriptor: int, offset: int, pending: bytes) -> tuple[Member, bytes
         if stream.eof:
             rest = stream.unused_data
             return Member(offset, taken - len(rest), b"".join(parts)), rest
-        pending = os.read(descriptor, _READ_BYTES)
+        pending = read()
         if not pending:
             raise Damaged(offset, "the file ends in the middle of a gzip member")

@@ -16,12 +16,13 @@ from warcio.recordloader import ArcWarcRecord
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
 from warcio.warcwriter import WARCWriter
 
-from scraper.archiver.members import Damaged, Member, next_start, scan
+from scraper.archiver.members import Damaged, Member, Tap, next_start, scan
 
 VERSION = "WARC/1.1"
 HTTP_RESPONSE = "application/http; msgtype=response"
 HTTP_REQUEST = "application/http; msgtype=request"
 WARC_FIELDS = "application/warc-fields"
+QUARANTINED = "quarantined"  # the field by which a metadata record stands for damaged bytes: where they are kept
 
 # WARC 1.1, 4: a value must not hold what would end its line; nothing else of C0 is of use there either.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -178,22 +179,49 @@ def parse(data: bytes, offset: int) -> Record:
     return record
 
 
-def read_all(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, Record]]:
+def read_all(
+    path: Path, start: int = 0, on_damage: OnDamage | None = None, tap: Tap | None = None
+) -> Iterator[tuple[Member, Record]]:
     """Every record of a file from an offset on, with its member; strict, one record a member.
 
-    Raises `Damaged` at the first that is not whole, or tells `on_damage` and goes on with the next that is.
+    Raises `Damaged` at the first that is not whole, or tells `on_damage` and goes on with the next that is. `tap` sees
+    every byte up to the first damage.
     """
+    info_id = ""
     at: int | None = start
     while at is not None:
+        resumed = at if at != start else None
         try:
-            for member in scan(path, at):
-                yield member, parse(member.data, member.offset)
-            return
+            for member in scan(path, at, tap if resumed is None else None):
+                record = parse(member.data, member.offset)
+                if resumed is not None and not _belongs(record, info_id):
+                    at = next_start(path, member.offset)
+                    break
+                if record.type == "warcinfo" and member.offset == 0:
+                    info_id = record.id
+                yield member, record
+            else:
+                return
         except Damaged as damage:
             if on_damage is None:
                 raise
             on_damage(damage)
             at = next_start(path, damage.offset)
+
+
+def _belongs(record: Record, info_id: str) -> bool:
+    """Whether a record found after damage is the file's own: a damaged page may have been a WARC itself.
+
+    Each of our records names the warcinfo record of its file; of a file that has none, every record is believed.
+    """
+    return not info_id or record.header("WARC-Warcinfo-ID") == info_id or is_filler(record)
+
+
+def is_filler(record: Record) -> bool:
+    """Whether a record stands where damaged bytes were."""
+    if record.type != "metadata" or record.header("Content-Type") != WARC_FIELDS:
+        return False
+    return record.block.startswith(f"{QUARANTINED}: ".encode())
 
 
 def _require_named(record: Record, offset: int) -> None:
