@@ -265,13 +265,15 @@ class HostMemory:
     """What is remembered of a host from one run to the next (politeness and robots.txt). Times are UTC."""
 
     host: str  # "host:port" where the port is not the scheme's own
-    not_before: datetime | None = None  # earliest next request: delay, Retry-After
+    not_before: datetime | None = None  # earliest next request: delay, Retry-After, a host that is down
     response_seconds: float = 0.0  # of the last response
-    failures: int = 0  # in a row
+    failures: int = 0  # visits of pages in a row which came to nothing at this host
     robots_at: datetime | None = None
     robots_status: int | None = None  # None: unreachable
     robots_body: bytes = b""
     robots_schemes: str = ""  # "http https": the schemes whose robots.txt this is; empty: any
+    slowdown: float = 1.0  # how many times its delay is kept: 429 and 503 raise it, good answers lower it slowly
+    noted_at: datetime | None = None  # when `not_before` was promised: shows a clock that was set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +328,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a field's value comes from: the source's name (`json-ld`, `og`, `meta`, `microdata`, `site rule`, `byline`,
-    `scored body` …) and the raw value found there."""
+    """A field's source (`json-ld`, `og`, `meta`, `microdata`, `site rule`, `byline`, `scored body` …) and raw value."""
 
     source: str
     raw: str

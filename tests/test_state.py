@@ -12,6 +12,7 @@ from scraper import report, urls
 from scraper.errors import ConfigError, IntegrityError
 from scraper.model import Citation, Document, Facts, Held, HostMemory, Location, Outcome, Purpose, Role, State
 from scraper.state import FILE_NAME, StateFile, VisitRow
+from scraper.state.schema import APPLICATION_ID, MIGRATIONS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 URL = "https://example.org/a"
@@ -146,10 +147,25 @@ def test_marks_tell_how_far_each_warc_is_committed(state: StateFile) -> None:
 
 
 def test_host_memory_comes_back_as_it_was(state: StateFile) -> None:
-    memory = HostMemory("example.org", NOON, 0.25, 2, NOON, 200, b"User-agent: *\n", "https")
+    memory = HostMemory("example.org", NOON, 0.25, 2, NOON, 200, b"User-agent: *\n", "https", 2.5, NOON)
     state.remember(memory)
     assert state.memory("example.org") == memory
     assert state.memory("example.net") is None
+
+
+def test_hosts_of_an_older_scrapers_state_are_not_slowed_down(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / FILE_NAME)
+    db.executescript("".join(MIGRATIONS[:2]))
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute("PRAGMA user_version = 2")
+    hosts = "INSERT INTO hosts VALUES ('example.org', '2024-01-01T12:00:00.000000Z', 0.25, 2, NULL, 200, x'', 'https')"
+    db.execute(hosts)
+    db.commit()
+    db.close()
+    with StateFile.open(tmp_path) as state:
+        memory = state.memory("example.org")
+    noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    assert memory == HostMemory("example.org", noon, 0.25, 2, None, 200, b"", "https", slowdown=1.0, noted_at=None)
 
 
 def test_what_was_not_committed_is_not_there_after_a_crash(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from scraper.state.rows import (
     VisitRow,
     held_json,
     held_of,
-    moment,
+    host_memory,
+    host_values,
     next_due_at,
+    now,
     stamp,
     visit_values,
 )
@@ -374,25 +376,13 @@ class StateFile(StateReader):
 
     def memory(self, host: str) -> HostMemory | None:
         row = self._run("SELECT * FROM hosts WHERE host = ?", (host,)).fetchone()
-        return HostMemory(row[0], moment(row[1]), row[2], row[3], moment(row[4]), *row[5:]) if row else None
+        return host_memory(row) if row else None
 
     def hold(self, host: str, until: datetime) -> None:
         """Leave a host alone until then, if nothing longer is known."""
         memory = self.memory(host) or HostMemory(host)
         if memory.not_before is None or memory.not_before < until:
-            self.remember(replace(memory, not_before=until))
+            self.remember(replace(memory, not_before=until, noted_at=now()))
 
     def remember(self, memory: HostMemory) -> None:
-        self._run(
-            "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                memory.host,
-                memory.not_before and stamp(memory.not_before),
-                memory.response_seconds,
-                memory.failures,
-                memory.robots_at and stamp(memory.robots_at),
-                memory.robots_status,
-                memory.robots_body,
-                memory.robots_schemes,
-            ),
-        )
+        self._run("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", host_values(memory))

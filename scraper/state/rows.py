@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scraper.model import Capture, Held, Location, Outcome, Purpose, State
+from scraper.model import Capture, Held, HostMemory, Location, Outcome, Purpose, State
 
 BACKOFF_DAYS_MAX = 30
 
@@ -120,6 +121,27 @@ def visit_values(row: VisitRow, target: int | None) -> tuple[Any, ...]:
         row.purpose,
         row.of_visit,
     )
+
+
+def host_values(memory: HostMemory) -> tuple[Any, ...]:
+    return (
+        memory.host,
+        memory.not_before and stamp(memory.not_before),
+        memory.response_seconds,
+        memory.failures,
+        memory.robots_at and stamp(memory.robots_at),
+        memory.robots_status,
+        memory.robots_body,
+        memory.robots_schemes,
+        memory.slowdown,
+        memory.noted_at and stamp(memory.noted_at),
+    )
+
+
+def host_memory(row: Sequence[Any]) -> HostMemory:
+    host, not_before, response_seconds, failures, robots_at, status, body, schemes, slowdown, noted_at = row
+    robots = (moment(robots_at), status, body, schemes)
+    return HostMemory(host, moment(not_before), response_seconds, failures, *robots, slowdown, moment(noted_at))
 
 
 def outcome_of(state: str, reason: str, until: str | None) -> Outcome:

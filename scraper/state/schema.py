@@ -129,6 +129,10 @@ MIGRATIONS = (
         left_out TEXT NOT NULL            -- JSON: what of it could not be taken, one sentence each
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE hosts ADD COLUMN slowdown REAL NOT NULL DEFAULT 1.0;  -- how many times its delay is kept
+    ALTER TABLE hosts ADD COLUMN noted_at TEXT;                       -- when not_before was promised
+    """,
 )
 
 
