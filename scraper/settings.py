@@ -91,8 +91,12 @@ class ArchiveSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ExtractSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the extractor may be given; `workers` is the number of its processes, 0 for one per processor."""
+    """What the extractor may be given; `workers` is the number of its processes, 0 for one per processor.
 
+    Without `at_once` a run archives alone: the next one that has it makes the texts.
+    """
+
+    at_once: bool = True
     max_mib: Positive = 10
     max_tags: Positive = 300_000
     max_depth: Positive = 512

@@ -15,9 +15,10 @@ from pathlib import Path
 from scraper import __version__, archiver
 from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
 from scraper.model import Capture, Location, Outcome, Purpose, State, Visit
+from scraper.pipeline.listening import Listener, VisitResult
 from scraper.pipeline.making import TextMade
 from scraper.pipeline.searching import SearchIndexes
-from scraper.pipeline.session import Listener, Session, VisitResult
+from scraper.pipeline.session import Session
 from scraper.pipeline.texts import Texts
 from scraper.settings import load_site_rules
 from scraper.state import TargetRow, TextJob, VisitRow, row_of
@@ -99,7 +100,7 @@ class KeptVisit:
 class Run:
     """The open archive of one run, and what is on its way into it."""
 
-    def __init__(self, session: Session, listener: Listener) -> None:
+    def __init__(self, session: Session, listener: Listener, *, with_texts: bool = True) -> None:
         self._settings = session.settings
         self._state = session.state
         self._collection = session.collection
@@ -107,6 +108,7 @@ class Run:
         self._texts = Texts(session.root, session.settings, rules, self.text_made)
         self._search = SearchIndexes(session.root)
         self._listener = listener
+        self._with_texts = with_texts
         self._uncommitted: list[tuple[VisitResult | None, TextJob | None]] = []
         self._root = session.root
         self._new_pages: dict[str, list[archiver.Page]] = {}
@@ -209,7 +211,7 @@ class Run:
                 self.tally.add(result)
                 self._listener.visit(result)
         for _, job in group:
-            if job is not None:
+            if job is not None and self._with_texts:
                 self._search.expect(job.collection)
                 self._texts.submit(job)
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.model import State, Target, Visit
+from scraper.pipeline.checking import check
 from scraper.pipeline.importing import Imported, import_files
 from scraper.pipeline.ingest import Ingested, ingest
+from scraper.pipeline.listening import Listener, VisitResult
 from scraper.pipeline.plan import list_urls, plan
 from scraper.pipeline.run import Interrupted, Run, Stop, Tally
-from scraper.pipeline.session import Listener, Session, VisitResult, opened
+from scraper.pipeline.session import opened
 from scraper.pipeline.sources import find
-from scraper.pipeline.upkeep import check, rebuild
+from scraper.pipeline.upkeep import rebuild
 from scraper.settings import Settings
 from scraper.state import now
 
@@ -89,7 +91,8 @@ def run(root: Path, settings: Settings, documents: Sequence[str], listener: List
         obeyed = settings.fetch.robots == "obey"
         due = session.state.due(ingested.digests, now(), recheck, obeyed)
         visits = (session.state.visit_of(number, settings.collection) for number in due)
-        tally = asyncio.run(_work(session, visits, len(due), listener, stop))
+        job = Run(session, listener, with_texts=settings.extract.at_once)
+        tally = asyncio.run(_work(job, visits, len(due), stop, settings.extract.at_once))
         return Summary(tally, len(due), ingested, stop.signal_number)
 
 
@@ -98,7 +101,8 @@ def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: L
     with opened(root, settings, listener) as session:
         numbers = [session.state.target_id(target.href) for target in targets]
         visits = [session.state.visit_of(number, settings.collection) for number in dict.fromkeys(numbers)]
-        tally = asyncio.run(_work(session, visits, len(visits), listener, stop))
+        job = Run(session, listener)  # whoever names URLs wants to read them
+        tally = asyncio.run(_work(job, visits, len(visits), stop, settings.extract.at_once))
         return Summary(tally, len(visits), None, stop.signal_number)
 
 
@@ -114,11 +118,11 @@ def targets_of(names: Sequence[str]) -> list[Target]:
     return found
 
 
-async def _work(session: Session, visits: Iterable[Visit], due: int, listener: Listener, stop: Stop) -> Tally:
+async def _work(job: Run, visits: Iterable[Visit], due: int, stop: Stop, with_missing: bool) -> Tally:
     """Fetch and make texts until all is done or a stop is asked for; a bug in either ends both, loudly."""
-    job = Run(session, listener)
     try:
-        job.make_missing_texts()
+        if with_missing:
+            job.make_missing_texts()
         await job.fetch(visits, due, stop)
         if not stop.requested():
             await job.finish_texts(stop)
