@@ -10,8 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 HEAD_END = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE = re.compile(rb"HTTP/(\d)(?:\.(\d))? +(\d{3})(?: ([^\r\n]*))?", re.IGNORECASE)
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+_STATUS_LINE = re.compile(r"HTTP/([0-9])(?:\.([0-9]))? +([0-9]{3})(?![0-9])([^\r\n]*)", re.IGNORECASE)
+_BLANKS = " \t\r"  # `str.strip` would also take away bytes that are text or tricks, such as NBSP and VT
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_HEADLESS_FOLD = re.compile(r"\A([^\n]*)(?:\n[ \t][^\n]*)+")
+_BARE_CR = re.compile(r"\r(?!\n)")
 _GZIP_MAGIC = b"\x1f\x8b"
 # Nobody packs a page into more; each costs time even when nothing is in it. What follows counts as junk.
 _MOST_MEMBERS = 10_000
@@ -44,27 +47,35 @@ class Head:
 def parse_head(data: bytes, start: int = 0) -> Head | None:
     """Read a response head at `start`; None when it is not whole or no HTTP head.
 
-    Browsers' captures of HTTP/2 are written with a status line of their own making, `HTTP/2 200`.
+    Lenient as browsers are: a line without a colon is left out, a name may hold or lack anything. Browsers' captures of
+    HTTP/2 are written with a status line of their own making, `HTTP/2 200`.
     """
-    end = HEAD_END.search(data, start)
+    end = head_end(data, start)
     if end is None:
         return None
-    lines = _FOLD.sub(b" ", data[start : end.start()]).split(b"\n")
+    lines = _plain(data[start : end[0]].decode("latin-1")).split("\n")
     status = _STATUS_LINE.match(lines[0])
     if status is None:
         return None
-    headers = []
-    for line in lines[1:]:
-        name, colon, value = line.rstrip(b"\r").partition(b":")
-        if colon:
-            headers.append((name.decode("latin-1").strip(), value.decode("latin-1").strip()))
-    reason = (status[4] or b"").decode("latin-1").strip()
-    version = f"{int(status[1])}.{int(status[2] or 0)}"
-    return Head(end.end() - start, version, int(status[3]), reason, tuple(headers))
+    parted = (line.partition(":") for line in lines[1:])
+    headers = tuple((name.strip(_BLANKS), value.strip(_BLANKS)) for name, colon, value in parted if colon)
+    version = f"{status[1]}.{status[2] or 0}"
+    return Head(end[1] - start, version, int(status[3]), status[4].strip(_BLANKS), headers)
+
+
+def _plain(head: str) -> str:
+    """A head without folds and without what must not be in it."""
+    if "\n " in head or "\n\t" in head:
+        # RFC 9112, 2.2: lines that begin with white space before the first header are not processed.
+        head = _FOLD.sub(" ", _HEADLESS_FOLD.sub(r"\1", head))
+    # RFC 9110, 5.5; RFC 9112, 2.2: NUL and a bare CR count as a blank.
+    if "\0" in head:
+        head = head.replace("\0", " ")
+    return _BARE_CR.sub(" ", head) if head.count("\r") != head.count("\r\n") else head
 
 
 def head_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
-    """Where the empty line that ends a head begins and ends: what `HEAD_END` finds, several times as fast."""
+    """Where the empty line that ends a head begins and ends; lines may end in LF alone (RFC 9112, 2.2)."""
     windows = data.find(b"\n\r\n", start)
     unix = data.find(b"\n\n", start, windows + 1 if windows >= 0 else len(data))
     at, end = (unix, unix + 2) if unix >= 0 else (windows, windows + 3)
@@ -73,9 +84,25 @@ def head_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
     return at - (at > start and data[at - 1] == 0x0D), end
 
 
+def listed(head: Head, name: str) -> list[str]:
+    """The elements of a header that is a list, lower case, in order; empty ones do not count (RFC 9110, 5.6.1)."""
+    parts = (part.strip(_BLANKS).lower() for value in head.all(name) for part in value.split(","))
+    return [part for part in parts if part]
+
+
+def transfer_codings(head: Head) -> list[str]:
+    """The transfer codings, the outermost last; `identity` of RFC 2616 is none."""
+    return [coding for coding in listed(head, "transfer-encoding") if coding != "identity"]
+
+
+def content_lengths(head: Head) -> list[str]:
+    """What Content-Length says, once where it says the same several times (RFC 9110, 8.6)."""
+    return list(dict.fromkeys(text.lstrip("0") or "0" for text in listed(head, "content-length")))
+
+
 def is_chunked(head: Head) -> bool:
     """Whether a transfer coding frames the body (RFC 9112, 6.1: chunked is always the last)."""
-    return any(value.lower().split(",")[-1].strip() == "chunked" for value in head.all("transfer-encoding"))
+    return transfer_codings(head)[-1:] == ["chunked"]
 
 
 def dechunk(body: bytes) -> tuple[bytes, int | None]:

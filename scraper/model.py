@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 # ------------------------------------------------------------------ documents
 
@@ -17,8 +18,8 @@ from enum import StrEnum
 class Target:
     """A web address in the one form that is fetched, stored and compared.
 
-    `href` is the WHATWG serialisation without fragment and without userinfo. `host` is the ASCII
-    form (IPv6 in brackets). `path` is what the request line carries: path and query. Made by `urls.target`.
+    `href` is the WHATWG serialisation without fragment and without userinfo. `host` is the ASCII form (IPv6 in
+    brackets). `path` is what the request line carries: path and query. Made by `urls.target`.
     """
 
     href: str
@@ -40,9 +41,8 @@ class Role(StrEnum):
 class Citation:
     """One mention of a URL in a document.
 
-    `url` is as written once unwrapped (no `<>`, lines joined, defanging undone), without userinfo.
-    `line` counts from 1. `target` is None when nothing can be fetched, and then `refusal` says why:
-    "scheme" (not http or https) or "malformed".
+    `url` is as written once unwrapped (no `<>`, lines joined, defanging undone), no userinfo. `line` counts from 1.
+    Where nothing can be fetched there is no `target`, and `refusal` says why: "scheme" (not http(s)) or "malformed".
     """
 
     url: str
@@ -64,10 +64,9 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date as a page or a document gives it.
+    """A date as a page or a document gives it: aware when the source named a zone, naive (local time) when not.
 
-    `at` is aware when the source named a zone, naive (the publisher's local time) when it did not;
-    parts finer than `precision` are at their minimum and mean nothing.
+    Parts of `at` that are finer than `precision` are at their minimum and mean nothing.
     """
 
     at: datetime
@@ -75,17 +74,9 @@ class Moment:
 
     def iso(self) -> str:
         """The ISO 8601 form, cut to the precision: `2019-09`, `2019-09-09`, `2019-09-09T12:03+03:00`."""
-        match self.precision:
-            case Precision.YEAR:
-                return f"{self.at:%Y}"
-            case Precision.MONTH:
-                return f"{self.at:%Y-%m}"
-            case Precision.DAY:
-                return f"{self.at:%Y-%m-%d}"
-            case Precision.MINUTE:
-                return self.at.isoformat(timespec="minutes")
-            case Precision.SECOND:
-                return self.at.isoformat(timespec="seconds")
+        if self.precision in (Precision.MINUTE, Precision.SECOND):
+            return self.at.isoformat(timespec=f"{self.precision}s")
+        return self.at.date().isoformat()[: {Precision.YEAR: 4, Precision.MONTH: 7}.get(self.precision)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +91,7 @@ class Link:
 class Facts:
     """What a document itself says of the page it was made from: the yardstick for the capture.
 
-    All texts are plain (Markdown emphasis and links removed, white space folded). `byline` is the line
-    without its "By"; `authors` are the persons in it, `agency` the news agency in it or None.
+    All texts are plain. `byline` is without its "By"; `authors` are the persons, `agency` the agency in it, if any.
     """
 
     title: str | None = None
@@ -137,20 +127,26 @@ class Truncation(StrEnum):
     DISCONNECT = "disconnect"
 
 
+class Shelved(Protocol):
+    """Bytes that lie on disk: a large answer, until it is in the archive."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came back, byte for byte.
+    """One request and what came back, byte for byte, in memory or on disk; `received` reads all of it.
 
-    `received` starts at the final head (1xx heads are left out) and runs to the end of the message, with its
-    transfer coding as sent; the first `head_length` bytes are the head with its empty line. `received` may be empty
-    or torn: `truncated` says so. `headers` are decoded as latin-1, in order. Times are UTC.
+    The answer goes from the final head (1xx are left out) to the end of the message; its first `head_length` bytes are
+    the head with its empty line. It may be empty or torn: `truncated` says so. `headers` are decoded as latin-1.
     """
 
     target: Target
     started_at: datetime
     seconds: float
     request: bytes
-    received: bytes
+    answer: bytes | Shelved
     head_length: int
     status: int
     reason: str
@@ -165,9 +161,14 @@ class Exchange:
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
     @property
+    def received(self) -> bytes:
+        """What came back, from the final head to the end of the message."""
+        return self.answer[:]
+
+    @property
     def body(self) -> bytes:
         """What followed the head, transfer coding and content coding kept."""
-        return self.received[self.head_length :]
+        return self.answer[self.head_length :]
 
 
 class State(StrEnum):
@@ -304,8 +305,7 @@ class BlockKind(StrEnum):
 class Block:
     """A piece of an article's body.
 
-    `text` is always the plain text (list items and table rows one a line, cells parted by tabs). `level` is of
-    headings (2-6); `rows` of tables; `items` of lists, `ordered` if numbered; `href` of embeds.
+    `text` is plain (items and rows one a line, cells parted by tabs). `level` (2-6) is of headings, `href` of embeds.
     """
 
     kind: BlockKind

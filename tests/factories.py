@@ -35,7 +35,7 @@ def make_exchange(
         started_at=at,
         seconds=0.25,
         request=f"GET {target.path} HTTP/1.1\r\nHost: {target.host}\r\n\r\n".encode() if request is None else request,
-        received=head + body,
+        answer=head + body,
         head_length=parsed.length if parsed else 0,
         status=parsed.status if parsed else 0,
         reason=parsed.reason if parsed else "",

@@ -311,7 +311,7 @@ def exchange_of(record: Record, received: bytes, request: bytes) -> Exchange:
         started_at=record.date,
         seconds=0.0,
         request=request,
-        received=received,
+        answer=received,
         head_length=head.length if head else 0,
         status=head.status if head else 0,
         reason=head.reason if head else "",

@@ -104,7 +104,7 @@ def _text(latin: str) -> str:
 
 def _beginning(exchange: Exchange) -> bytes:
     """The first decoded bytes of a page."""
-    body = exchange.body[:_SCAN_BYTES]
+    body = exchange.answer[exchange.head_length : exchange.head_length + _SCAN_BYTES]
     if "chunked" in (exchange.header("transfer-encoding") or "").lower():
         body = message.dechunk(body)[0]
     coding = (exchange.header("content-encoding") or "").strip().lower()
