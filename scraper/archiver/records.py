@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-from warcio.recordloader import ArcWarcRecord
-from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
-from warcio.warcwriter import WARCWriter
+from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersParserException
 
 from scraper.archiver.members import Damaged, Member, Tap, next_start, scan
 
@@ -27,6 +25,12 @@ QUARANTINED = "quarantined"  # the field by which a metadata record stands for d
 # WARC 1.1, 4: a value must not hold what would end its line; nothing else of C0 is of use there either.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _KNOWN_VERSIONS = ["WARC/1.1", "WARC/1.0"]
+
+# Heads of which no reader can think otherwise: they cost a tenth of warcio's parser, which judges all others.
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.[01] ([0-9]{3}) [ -~]{0,200}\r\n(?:[A-Za-z0-9-]{1,100}: [!-~][ -~]*+\r\n){0,200}+\r\n"
+)
+_CONTENT_TYPE = re.compile(rb"\n(?i:content-type): ([ -~]*+)")
 
 _FIRST_YEAR = 1000
 _REST_OF_DATE = {4: "-01-01", 7: "-01"}
@@ -122,36 +126,13 @@ def timestamp14(moment: datetime) -> str:
 # ------------------------------------------------------------------- writing
 
 
-class _Writer(WARCWriter):  # type: ignore[misc]
-    """warcio's writer, which would compute digests of its own choice for every record."""
-
-    def ensure_digest(self, record: ArcWarcRecord, block: bool = True, payload: bool = True) -> None:
-        """Leave the digests as they are: they came with the record."""
-
-
-class _VerbatimHead(StatusAndHeaders):  # type: ignore[misc]
-    """A head that is written as it was received; warcio would fold its white space and re-encode it."""
-
-    def __init__(self, received: bytes) -> None:
-        super().__init__("200", [], protocol="HTTP/1.1")
-        self._received = received
-
-    def compute_headers_buffer(self, header_filter: object = None) -> None:
-        self.headers_buff = self._received
-
-
 def serialise(record: Record) -> bytes:
-    """The record's bytes, uncompressed. The block is written byte for byte."""
-    out = BytesIO()
-    is_revisit = record.type == "revisit"
-    headers = StatusAndHeaders("", list(record.headers), protocol=VERSION)
-    # Of a revisit warcio writes the HTTP head only, so the block has to be one.
-    head = _VerbatimHead(record.block) if is_revisit and record.block else None
-    stream = BytesIO(b"" if is_revisit else record.block)
-    item = ArcWarcRecord("warc", record.type, headers, stream, head, None, len(record.block))
-    item.payload_length = 0 if is_revisit else len(record.block)
-    _Writer(out, gzip=False, warc_version="1.1").write_record(item)
-    return out.getvalue()
+    """The record's bytes, uncompressed (WARC 1.1, 4). The block is written byte for byte.
+
+    Not through warcio's writer, which takes ten times as long; a test holds both to the same bytes.
+    """
+    lines = [VERSION, *(f"{name}: {value}" for name, value in record.headers), f"Content-Length: {len(record.block)}"]
+    return b"".join(("\r\n".join(lines).encode(), b"\r\n\r\n", record.block, b"\r\n\r\n"))
 
 
 # ------------------------------------------------------------------- reading
@@ -240,6 +221,10 @@ def http_part(record: Record) -> HttpPart | None:
 
 def http_head(block: bytes) -> HttpPart | None:
     """Part a response as the common readers do, who take anything for a head; None when it is empty."""
+    if plain := _PLAIN_HEAD.match(block):
+        found = _CONTENT_TYPE.search(block, plain.end(1), plain.end())
+        kind = found[1].decode("ascii").strip() if found else None
+        return HttpPart(plain[1].decode("ascii"), kind, plain.end())
     stream = BytesIO(block)
     try:
         head = StatusAndHeadersParser([], verify=False).parse(stream)
