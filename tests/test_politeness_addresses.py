@@ -7,7 +7,8 @@ from scraper.fetcher.addresses import Addresses
 
 def test_an_address_is_one_hosts_until_its_last_claim_is_given_back() -> None:
     freed: list[str] = []
-    addresses = Addresses(freed.append)
+    addresses = Addresses()
+    addresses.watch(freed.append)
 
     assert addresses.claim("192.0.2.1", "a.example")
     assert addresses.claim("192.0.2.1", "a.example")

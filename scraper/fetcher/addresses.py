@@ -25,13 +25,14 @@ def _nobody(_address: str) -> None:
 
 
 class Addresses:
-    """The resolved addresses with a request in flight, each claimed by one host.
+    """The resolved addresses with a request in flight, each claimed by one host."""
 
-    `freed` is told of every address whose last claim has been given back.
-    """
-
-    def __init__(self, freed: Callable[[str], None] = _nobody) -> None:
+    def __init__(self) -> None:
         self._claims: dict[str, _Claim] = {}
+        self._freed: Callable[[str], None] = _nobody
+
+    def watch(self, freed: Callable[[str], None]) -> None:
+        """Have `freed` told of every address whose last claim has been given back."""
         self._freed = freed
 
     def claim(self, address: str, host: str) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 
 from scraper import urls
 from scraper.fetcher import politeness, requisites
+from scraper.fetcher.judging import Over
 from scraper.fetcher.lanes import Lane
 from scraper.fetcher.queue import LeftOut, Opening, Stopped, Turn
 from scraper.fetcher.requisites import Need
-from scraper.fetcher.visit import Means, Over, Terms, Trip
+from scraper.fetcher.visit import HOST_DOWN, Means, Terms, Trip
 from scraper.fetcher.wire import Purse, Reply
 from scraper.model import Capture, Held, Purpose, State, Target, Visit
 from scraper.references import Kind
@@ -206,8 +207,8 @@ class Burst:
     def _judge(self, capture: Capture) -> None:
         """Leave out what came to nothing at a host known to be dead; the first one there tells of it."""
         crew, final, outcome = self.crew, capture.final, capture.outcome
-        never_reached = not capture.exchanges and outcome.state is State.FAILED and outcome.reason in _NEVER_REACHED
-        if not never_reached:
+        failed = outcome.state is State.FAILED and outcome.reason in _NEVER_REACHED
+        if capture.exchanges or not (failed or outcome.reason == HOST_DOWN):
             return
         if crew.known.is_dead(final):
             raise LeftOut
@@ -260,6 +261,11 @@ class _Seat:
         assert self._lane is not None and self._lane.host == turn.host
         self._lane.release(opening)
 
+    def crowded(self, turn: Turn, address: str) -> None:
+        """Nothing was sent: another host speaks with the address."""
+        assert self._lane is not None and self._lane.host == turn.host
+        self._lane.crowded(address)
+
     def heed(self, host: str, reply: Reply) -> None:
         """A host that asks for less, or cannot be reached, is asked no more for this page."""
         fault, exchange = reply.fault, reply.exchange
@@ -269,7 +275,7 @@ class _Seat:
             return
         held = politeness.hold_until(exchange, datetime.now(UTC)) is not None
         if held or exchange.status in _ASKS_FOR_LESS:
-            until = self._burst.crew.means.memories.of(host).not_before
+            until = self._burst.crew.means.hosts.until(host)
             detail = f"{host} asked for fewer requests ({exchange.status}): this one was not sent"
             self._burst.lane(host).close(Over(State.DEFERRED, "held", detail, until))
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scraper import urls
-from scraper.fetcher import politeness, requisites
+from scraper.fetcher import requisites
+from scraper.fetcher.addresses import Addresses
 from scraper.fetcher.burst import Burst, Crew, Known, Requisites
+from scraper.fetcher.doubts import Doubts
 from scraper.fetcher.guard import Guard
+from scraper.fetcher.hosts import Hosts
 from scraper.fetcher.memory import Memories
 from scraper.fetcher.permission import Permissions
-from scraper.fetcher.queue import Opening, Queue, Stopped, Turn
+from scraper.fetcher.queue import Queue, Stopped, Turn
 from scraper.fetcher.requisites import Need
 from scraper.fetcher.robots import Rules
-from scraper.fetcher.visit import Means, Terms, Trip, Verdict, opening_of
+from scraper.fetcher.visit import Means, Terms, Trip, Verdict
 from scraper.fetcher.wire import Wire
 from scraper.model import Capture, HostMemory, Purpose, State, Target, Visit
 from scraper.settings import FetchSettings
@@ -90,8 +94,9 @@ class Fetcher:
         overlap; while many are under way no new request starts. `visits` may be long and lazy. An exception in
         `keep` or in `visits` ends the run and is raised.
         """
-        wire = Wire(self._settings, self._guard)
-        means = _Means(self._settings, self._user_agent, self._guard, self._memories, wire, self._requisites)
+        addresses = Addresses()
+        wire = Wire(self._settings, self._guard, addresses)
+        means = _Means(self._settings, self._user_agent, self._guard, self._memories, wire, addresses, self._requisites)
         self._run = run = _Run(means, keep)
         try:
             if not self._stopping:
@@ -119,6 +124,7 @@ class _Means:
     guard: Guard
     memories: Memories
     wire: Wire
+    addresses: Addresses
     requisites: Requisites | None
 
 
@@ -130,12 +136,13 @@ class _Run:
         self._memories = memories = given.memories
         self._keep = keep
         self._loop = asyncio.get_running_loop()
-        self._queue = Queue(settings.parallel_hosts, self._opening, self._start)
         product = given.user_agent.partition("/")[0]
         self._permissions = Permissions(product, settings.robots_hours, memories, self._fetch_robots, self._spawn)
+        self._hosts = Hosts(settings, memories, self._loop.time, random.Random().random, self._crawl_delay)
+        self._queue = Queue(settings.parallel_hosts, self._hosts.opening, self._start, given.addresses)
         self._means = Means(
-            settings, given.user_agent, given.guard, given.wire, self._queue, memories, self._rules,
-            self._permissions.known, self._loop.time, given.requisites is not None,
+            settings, given.user_agent, given.guard, given.wire, self._queue, self._hosts, Doubts(self._queue),
+            self._rules, self._permissions.known, self._loop.time, given.requisites is not None,
         )  # fmt: skip
         self._crew = (
             Crew(self._means, given.requisites, Known(), self._travel, self._hand_over) if given.requisites else None
@@ -220,15 +227,9 @@ class _Run:
 
     def _obey(self, capture: Capture, crawl_delay_seconds: float | None) -> None:
         """The answer that brought a Crawl-delay is the first one that it follows."""
-        if crawl_delay_seconds is None:
-            return
-        memory = self._memories.of(urls.host_key(capture.target))
-        delay = politeness.delay_seconds(self._settings, crawl_delay_seconds, memory.response_seconds)
-        memory = politeness.after_answer(memory, capture.ended_at, delay, None)
-        self._memories.put(memory)
-        patience = max(self._settings.longest_wait_seconds, delay)
-        opening = opening_of(memory, datetime.now(UTC), self._loop.time(), patience)
-        self._queue.reopen(memory.host, opening)
+        if crawl_delay_seconds is not None:
+            host = urls.host_key(capture.target)
+            self._queue.reopen(host, self._hosts.obey(host, crawl_delay_seconds))
 
     async def _travel(self, trip: Trip) -> Capture:
         """Run a trip in this task; when the run is stopped and the grace is over, it ends as `Stopped`."""
@@ -264,16 +265,8 @@ class _Run:
     async def _rules(self, target: Target, trip: Trip) -> Rules | Verdict:
         return await self._permissions.rules(target, trip, self._queue)
 
-    def _opening(self, host: str) -> Opening:
-        memory, now = self._memories.of(host), datetime.now(UTC)
-        patience = politeness.patience_seconds(self._settings, None, memory.response_seconds)
-        opening = opening_of(memory, now, self._loop.time(), patience)
-        if opening.held and memory.robots_body:
-            # A long Crawl-delay left over from the last run is waited for, as it would be within a run.
-            crawl_delay = self._permissions.parsed(memory).crawl_delay_seconds
-            patience = politeness.patience_seconds(self._settings, crawl_delay, memory.response_seconds)
-            opening = opening_of(memory, now, self._loop.time(), patience)
-        return opening
+    def _crawl_delay(self, memory: HostMemory) -> float | None:
+        return self._permissions.parsed(memory).crawl_delay_seconds
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -26,6 +26,7 @@ class Lane:
         self._spawn = spawn
         self._turn: Turn | None = None
         self._opening: Opening | None = None
+        self._crowded_at: str | None = None
         self._asking = False
         self._closed: Exception | None = None
         self._active = 0
@@ -67,6 +68,11 @@ class Lane:
         self._serve()
         self._give_back()
 
+    def crowded(self, address: str) -> None:
+        """A request was not sent: the address is another host's for now. The turn goes back until it is not."""
+        self._crowded_at = address
+        self.release(None)
+
     def close(self, reason: Exception) -> None:
         """Let nobody in any more: whoever waits, or comes, gets `reason`."""
         self._closed = self._closed or reason
@@ -83,7 +89,7 @@ class Lane:
                 self._asking = True
                 self._spawn(self._ask())
             return
-        while self._waiting and self._active < REQUESTS_AT_ONCE:
+        while self._waiting and self._active < REQUESTS_AT_ONCE and self._crowded_at is None:
             future = heapq.heappop(self._waiting)[2]
             if not future.done():
                 self._active += not self._turn.held
@@ -103,7 +109,13 @@ class Lane:
         self._give_back()
 
     def _give_back(self) -> None:
-        if self._turn is not None and not self._active and not self._guests:
-            turn, self._turn = self._turn, None
-            opening, self._opening = self._opening, None
+        if self._turn is None or self._active or (self._guests and self._crowded_at is None):
+            return
+        turn, self._turn = self._turn, None
+        opening, self._opening = self._opening, None
+        address, self._crowded_at = self._crowded_at, None
+        if address is None:
             self._queue.release(turn, opening)
+        else:
+            self._queue.crowded(turn, address, opening)
+            self._serve()

@@ -205,6 +205,12 @@ class _InTime:
     def release(self, turn: Turn, opening: Opening | None) -> None:
         self._queue.release(turn, opening)
 
+    def crowded(self, turn: Turn, address: str) -> None:
+        self._queue.crowded(turn, address)
+
+    def leave(self) -> None:
+        self._queue.leave()
+
 
 def read(capture: Capture) -> tuple[int | None, bytes]:
     """What a visit to a robots.txt brought: its status and text, (None, b"") when it was unreachable.

@@ -1,4 +1,5 @@
-"""Whose turn is it? One request in flight per host, a bounded number in all, and nobody waits in a worker's place.
+"""Whose turn is it? One request in flight per host and address, a bounded number in all, and nobody waits in a
+worker's place.
 
 A visit that waits (for its host's delay, a retry, the next hop of a redirect) is a future in a heap. A visit that has
 not begun is only an entry in its host's line: it becomes a task when its host's turn comes.
@@ -9,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from scraper import urls
+from scraper.fetcher.addresses import Addresses
 from scraper.model import Visit
 
 # So many visits are read ahead of the list, to find hosts that can be asked in parallel.
@@ -22,6 +24,8 @@ _LOOK_AHEAD = 10_000
 _MOST_UNDER_WAY = 1_000
 # Nor does one begin while the answers of those under way (hops, tries) and not kept yet take more memory than this.
 _MOST_HELD_BYTES = 64 * 1024 * 1024
+# Of so many hosts which had to wait for another one it is remembered at which address.
+_MOST_CROWDED = 20_000
 
 
 class Stopped(Exception):
@@ -58,13 +62,16 @@ class _Host:
     paused: int = 0
     listed: float = float("inf")
     crowded_out: bool = False
+    address: str = ""  # where it had to wait for another host
+    parked: bool = False
+    promised: str = ""  # the address that it holds by its turn
 
     def next_event(self, fresh_may_begin: bool) -> float | None:
         """When this host can give a turn; None while it cannot."""
         fresh = bool(self.fresh) and fresh_may_begin and not self.paused
         while self.waiting and self.waiting[0][2].done():
             heapq.heappop(self.waiting)
-        if self.busy or not (self.waiting or fresh):
+        if self.busy or self.parked or not (self.waiting or fresh):
             return None
         if self.opening.held:
             return 0.0
@@ -83,11 +90,24 @@ class Queue:
     `open_at` tells of a host, when it is met, from when on it may be asked; `start` begins a fresh visit with its turn.
     """
 
-    def __init__(self, workers: int, open_at: Callable[[str], Opening], start: Callable[[Visit, Turn], None]) -> None:
+    def __init__(
+        self,
+        workers: int,
+        open_at: Callable[[str], Opening],
+        start: Callable[[Visit, Turn], None],
+        addresses: Addresses | None = None,
+    ) -> None:
         self._workers = workers
         self._open_at = open_at
         self._start = start
         self._hosts: dict[str, _Host] = {}
+        self._addresses = addresses or Addresses()
+        self._addresses.watch(self._hand_on)
+        self._address_of: OrderedDict[str, str] = OrderedDict()  # of hosts that had to wait for another one
+        self._promised: dict[str, _Host] = {}  # by address: the host with a turn to it
+        # By address: hosts which could be asked were it free. While it is free, one that can be asked now is not parked
+        # but on the agenda; whoever takes that one off without giving it a turn hands the address on.
+        self._parked: dict[str, deque[_Host]] = {}
         self._agenda: list[tuple[float, int, _Host]] = []
         self._crowded_out: deque[_Host] = deque()
         self._number = itertools.count()
@@ -125,7 +145,22 @@ class Queue:
         self.in_flight -= 1
         if opening is not None:
             host.opening = opening
+        if host.promised:
+            address, host.promised = host.promised, ""
+            del self._promised[address]
+            self._hand_on(address)
         self._forget_or_list(host)
+
+    def crowded(self, turn: Turn, address: str, opening: Opening | None = None) -> None:
+        """Give a turn back: another host speaks with the address it needs. The next one comes when that has ended."""
+        self._address_of[turn.host] = self._hosts[turn.host].address = address
+        self._address_of.move_to_end(turn.host)
+        while len(self._address_of) > _MOST_CROWDED:
+            self._address_of.popitem(last=False)
+        self.release(turn, opening)
+
+    def leave(self) -> None:
+        """Between two turns a visit holds nothing here."""
 
     def reopen(self, host: str, opening: Opening) -> None:
         """Change when a host may be asked again: something was learnt since its last turn ended."""
@@ -189,6 +224,8 @@ class Queue:
             heapq.heappop(self._agenda)
             host.listed = float("inf")
             self._list(host)
+            if host.address in self._parked:
+                self._hand_on(host.address)
         return None
 
     def wants(self, host: str) -> bool:
@@ -216,7 +253,7 @@ class Queue:
     def _host(self, key: str) -> _Host:
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = _Host(key, self._open_at(key))
+            host = self._hosts[key] = _Host(key, self._open_at(key), address=self._address_of.get(key, ""))
         return host
 
     def _list(self, host: _Host) -> None:
@@ -244,6 +281,8 @@ class Queue:
                 host.listed = float("inf")
                 self._give(host, now)
                 self._forget_or_list(host)
+                if host.address in self._parked:
+                    self._hand_on(host.address)
             elif self._crowded_out and self._may_begin():
                 host = self._crowded_out.popleft()
                 host.crowded_out = False
@@ -261,6 +300,8 @@ class Queue:
         if not ready and (not host.fresh or host.paused or not self._may_begin()):
             return
         if not held:
+            if host.address and not self._promise(host):
+                return
             host.busy = True
             self.in_flight += 1
         if ready:
@@ -276,3 +317,31 @@ class Queue:
             self._wake.set()  # a worker has come free
         else:
             self._list(host)
+
+    # ------------------------------------------------------------ addresses
+
+    def _promise(self, host: _Host) -> bool:
+        """Whether a host may be given a turn to its address; else it is parked until the address is free."""
+        address = host.address
+        if address in self._promised or self._addresses.holder(address) not in (None, host.key):
+            host.parked = True
+            self._parked.setdefault(address, deque()).append(host)
+            return False
+        self._promised[address] = host
+        host.promised = address
+        return True
+
+    def _hand_on(self, address: str) -> None:
+        """Let the next host that waits for an address go, if it is free."""
+        parked = self._parked.get(address)
+        if parked is None or address in self._promised or self._addresses.holder(address) is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        while parked:
+            host = parked.popleft()
+            host.parked = False
+            self._list(host)
+            if host.listed <= now:
+                break
+        if not parked:
+            del self._parked[address]

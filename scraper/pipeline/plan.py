@@ -62,7 +62,7 @@ def _delay_seconds(memory: HostMemory | None, settings: Settings) -> float:
         return politeness.delay_seconds(settings.fetch, None, 0.0)
     obeyed = settings.fetch.robots == "obey"
     crawl_delay = robots.parse(memory.robots_body, robots.PRODUCT).crawl_delay_seconds if obeyed else None
-    return politeness.delay_seconds(settings.fetch, crawl_delay, memory.response_seconds)
+    return politeness.delay_seconds(settings.fetch, crawl_delay, memory.response_seconds, memory.slowdown)
 
 
 @dataclass(frozen=True, slots=True)
