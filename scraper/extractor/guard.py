@@ -42,6 +42,23 @@ _STRICT_TAG = re.compile(
      (?:>|\Z)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
+# Parsers compare each attribute of a tag with all before it: 10,000 take a second, 1,000,000 three hours. The most in
+# one tag, and in what would be a tag if a script were mark-up, as it is inside SVG.
+_MOST_ATTRIBUTES = 256
+_MOST_ATTRIBUTES_IN_RAW = 1_000
+_ATTRIBUTE = r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)"""
+_RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
+_CROWDED = rf"<[a-z][^\s/>]*+(?P<crowded>{_ATTRIBUTE}{{%d}})"
+_ANY_TAG = rf"<[a-z][^\s/>]*+{_ATTRIBUTE}*+[\s/]*+(?:>|\Z)"
+_CROWDED_TAG = re.compile(
+    rf"<!--(?:-?>|.*?(?:--!?>|\Z))|{_CROWDED % (_MOST_ATTRIBUTES + 1)}"
+    rf"|<(?P<name>{_RAW})\b(?P<raw>.*?)(?:</(?P=name)\b|\Z)|{_ANY_TAG}",
+    re.IGNORECASE | re.DOTALL,
+)
+_CROWDED_IN_RAW = re.compile(f"{_CROWDED % (_MOST_ATTRIBUTES_IN_RAW + 1)}|{_ANY_TAG}", re.IGNORECASE)
+# No tag has so many without one of these: a long stretch without its end, or an end hidden in an attribute's value.
+_STRETCH = re.compile(r"<[a-zA-Z][^>]{500}")
+_HIDDEN_END = re.compile(r"""=\s*+(?:"[^">]{0,500}+>|'[^'>]{0,500}+>)""")
 _FEW_TAGS = 10_000  # whatever end tags these hide in comments: the parser is done with it in a moment
 _HTML_SIGN = re.compile(
     r"<(?:!doctype|html|head|body|title|meta|script|link|div|p|h[1-6]|article|table|a|br|span|!--)\b", re.I
@@ -87,12 +104,28 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
     """Why a page is too much for the parsers, or None. The depth is an estimate which unclosed tags can only raise."""
     if len(text) > limits.max_tags and text.count("<") > limits.max_tags:
         return f"more than {limits.max_tags:,} tags"
+    if _is_crowded(text):
+        return f"more than {_MOST_ATTRIBUTES:,} attributes in one tag"
     tags = _TAG.findall(text)
     if _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS:
         strict = [tag for _, tag in _STRICT_TAG.findall(text) if tag]
         if _deeper(strict, limits.max_depth):
             return f"nested deeper than {limits.max_depth} levels"
     return None
+
+
+def _is_crowded(text: str) -> bool:
+    """Has a tag more attributes than a parser should be given?"""
+    if not (_STRETCH.search(text) or _HIDDEN_END.search(text)):
+        return False
+    for found in _CROWDED_TAG.finditer(text):
+        if found["crowded"]:
+            return True
+        raw = found["raw"] or ""
+        # By itself, so that no quotation mark in what stands before can hide anything in it.
+        if len(raw) > _MOST_ATTRIBUTES_IN_RAW and any(tag["crowded"] for tag in _CROWDED_IN_RAW.finditer(raw)):
+            return True
+    return False
 
 
 def _deeper(tags: list[str], most: int) -> bool:
