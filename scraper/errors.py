@@ -26,6 +26,10 @@ class IntegrityError(ScraperError):
     exit_code = 5
 
 
+class StateDamaged(IntegrityError):
+    """The state file is damaged: it can be made again from the WARCs."""
+
+
 class ArchiveUnwritable(ScraperError):
     """The archive cannot be written: full disk, read-only file system, missing rights."""
 

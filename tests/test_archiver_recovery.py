@@ -18,7 +18,19 @@ from pathlib import Path
 import pytest
 from factories import START, make_capture, make_collection, make_exchange
 
-from scraper.archiver import Collection, Kept, Lock, check, rebuild_index, recorded, recover
+from scraper.archiver import (
+    Collection,
+    Kept,
+    Lock,
+    Recovery,
+    Told,
+    check,
+    index,
+    rebuild_index,
+    recorded,
+    recover,
+    untold,
+)
 from scraper.archiver.members import scan
 from scraper.errors import ArchiveUnwritable, IntegrityError
 from scraper.model import Held, Location, Outcome, State
@@ -53,24 +65,31 @@ def closed_file(root: Path) -> Path:
     return path
 
 
+def adopted_after(root: Path, marks: dict[str, int]) -> tuple[list[Told], Recovery]:
+    """What a start brings into a state that knows this much."""
+    recovery = recover(root, "main", marks)
+    marks = {warc: end for warc, end in marks.items() if warc not in recovery.reread}
+    return list(untold(root, "main", marks)), recovery
+
+
 # ------------------------------------------------------------------- recovery
 
 
 def test_a_file_left_open_is_closed_and_what_no_row_tells_of_is_adopted(tmp_path: Path) -> None:
     _, (first, second) = crashed(tmp_path, "http://a.example/", "http://b.example/")
 
-    recovery = recover(tmp_path, "main", {first.warc: first.end})
+    adopted, recovery = adopted_after(tmp_path, {first.warc: first.end})
 
-    assert [visit.kept for visit in recovery.adopted] == [second]
-    assert recovery.quarantined == ()
+    assert [visit.kept for visit in adopted] == [second]
+    assert recovery == Recovery()
     assert closed_file(tmp_path).name == first.warc
     assert problems(tmp_path, (*first.locations, *second.locations)) == []
-    assert recover(tmp_path, "main", {first.warc: second.end}).adopted == ()
+    assert adopted_after(tmp_path, {first.warc: second.end})[0] == []
 
 
 def test_without_any_mark_every_visit_is_adopted(tmp_path: Path) -> None:
     _, kept = crashed(tmp_path, "http://a.example/", "http://b.example/")
-    assert [visit.kept for visit in recover(tmp_path, "main", {}).adopted] == kept
+    assert [visit.kept for visit in adopted_after(tmp_path, {})[0]] == kept
 
 
 def test_a_visit_synced_into_a_closed_file_but_not_committed_is_adopted(tmp_path: Path) -> None:
@@ -78,8 +97,8 @@ def test_a_visit_synced_into_a_closed_file_but_not_committed_is_adopted(tmp_path
     first = collection.append(make_capture(make_exchange("http://a.example/")))
     second = collection.append(make_capture(make_exchange("http://b.example/")))
     collection.close()
-    recovery = recover(tmp_path, "main", {first.warc: first.end})
-    assert [visit.kept for visit in recovery.adopted] == [second]
+    adopted, _ = adopted_after(tmp_path, {first.warc: first.end})
+    assert [visit.kept for visit in adopted] == [second]
 
 
 def test_wherever_the_last_visit_is_torn_no_byte_is_lost_and_whole_records_stay(tmp_path: Path) -> None:
@@ -92,13 +111,12 @@ def test_wherever_the_last_visit_is_torn_no_byte_is_lost_and_whole_records_stay(
         shutil.copytree(tmp_path / "whole", root)
         os.truncate(open_file(root), cut)
 
-        recovery = recover(root, "main", {first.warc: first.end})
+        adopted, recovery = adopted_after(root, {first.warc: first.end})
 
         whole = max(at for at in (first.end, request.offset, metadata.offset, last.end) if at <= cut)
         assert closed_file(root).read_bytes() == data[:whole]
         assert b"".join(path.read_bytes() for path in recovery.quarantined) == data[whole:cut]
         assert len(recovery.quarantined) == (whole < cut)
-        adopted = recovery.adopted
         assert len(adopted) == (whole > first.end)
         if adopted:
             assert adopted[0].kept.page == response
@@ -109,7 +127,7 @@ def test_wherever_the_last_visit_is_torn_no_byte_is_lost_and_whole_records_stay(
 def test_a_recovered_archive_reads_clean(tmp_path: Path) -> None:
     _, (first, last) = crashed(tmp_path, "http://a.example/", "http://b.example/")
     os.truncate(open_file(tmp_path), last.visit.offset + 7)
-    (visit,) = recover(tmp_path, "main", {first.warc: first.end}).adopted
+    ((visit,), _) = adopted_after(tmp_path, {first.warc: first.end})
     assert problems(tmp_path, (*first.locations, *visit.kept.locations)) == []
     assert [entry.location for entry in make_collection(tmp_path).find("http://b.example/")] == [visit.kept.page]
 
@@ -124,7 +142,7 @@ def test_an_exchange_whose_visit_was_cut_off_decides_nothing_and_stays_as_eviden
     kept = collection.append(make_capture(page))
     collection.abandon()
     os.truncate(open_file(tmp_path), kept.visit.offset)
-    (visit,) = recover(tmp_path, "main", {}).adopted
+    ((visit,), _) = adopted_after(tmp_path, {})
     assert visit.outcome == Outcome(State.DEFERRED, "interrupted", until=START)
     assert (visit.purpose, visit.status, visit.kept.held) == (path.removesuffix(".txt"), status, None)
     assert [entry.location for entry in make_collection(tmp_path).find(page.target.href)] == [kept.page]
@@ -137,7 +155,7 @@ def test_a_revisit_whose_visit_was_cut_off_does_not_count_as_unchanged(tmp_path:
     kept = collection.append(later, held=first.held)
     collection.abandon()
     os.truncate(open_file(tmp_path), kept.visit.offset)
-    assert [visit.outcome.state for visit in recover(tmp_path, "main", {}).adopted] == [State.CAPTURED, State.DEFERRED]
+    assert [visit.outcome.state for visit in adopted_after(tmp_path, {})[0]] == [State.CAPTURED, State.DEFERRED]
     assert problems(tmp_path) == []
 
 
@@ -146,7 +164,7 @@ def test_a_crash_between_index_and_name_is_no_loss(tmp_path: Path) -> None:
     kept = collection.append(make_capture(make_exchange()))
     collection.close()
     closed_file(tmp_path).rename(folder(tmp_path, "archive") / (kept.warc + ".open"))
-    assert recover(tmp_path, "main", {kept.warc: kept.end}).adopted == ()
+    assert adopted_after(tmp_path, {kept.warc: kept.end})[0] == []
     assert problems(tmp_path, kept.locations) == []
 
 
@@ -158,19 +176,91 @@ def test_an_empty_file_goes_to_quarantine_under_its_name(tmp_path: Path) -> None
     assert list(folder(tmp_path, "archive").iterdir()) == []
 
 
-def test_damage_before_the_commit_mark_is_never_cut_off(tmp_path: Path) -> None:
+def flipped(path: Path, offset: int) -> bytes:
+    """Flip a bit of a file; gives what it holds then."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def test_damage_before_the_commit_mark_moves_no_record_and_loses_no_byte(tmp_path: Path) -> None:
     _, (first, last) = crashed(tmp_path, "http://a.example/", "http://b.example/")
     path = open_file(tmp_path)
-    data = bytearray(path.read_bytes())
-    data[first.page.offset + 40] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(IntegrityError, match=rf"{path.name}: offset {first.page.offset}: .*scraper rebuild"):
-        recover(tmp_path, "main", {last.warc: last.end})
-    assert path.read_bytes() == data
+    data = flipped(path, first.page.offset + 40)
+
+    adopted, recovery = adopted_after(tmp_path, {last.warc: last.end})
+
+    start, end = first.page.offset, first.page.offset + first.page.length
+    closed = closed_file(tmp_path).read_bytes()
+    assert (closed[:start], closed[end:]) == (data[:start], data[end:])
+    assert [kept.read_bytes() for kept in recovery.quarantined] == [data[start:end]]
+    assert recovery.reread == (first.warc,)
+    (sentence,) = recovery.losses
+    assert sentence.startswith(f"{path}: offset {start}: ")
+    assert sentence.endswith("what was lost is due again")
+    assert [str(visit.outcome.state) for visit in adopted] == ["deferred", "captured"]
+    assert adopted[1].kept == last
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_wherever_a_bit_is_flipped_in_an_open_file_all_whole_exchanges_are_adopted(
+    tmp_path: Path, committed: bool
+) -> None:
+    urls = [f"http://{name}.example/" for name in "abc"]
+    _, kept = crashed(tmp_path / "whole", *urls)
+    size = open_file(tmp_path / "whole").stat().st_size
+    marks = {kept[0].warc: kept[-1].end if committed else kept[0].end}
+    for position in range(0, size, size // 40):
+        root = tmp_path / "flipped"
+        shutil.copytree(tmp_path / "whole", root)
+        data = flipped(open_file(root), position)
+        adopted, recovery = adopted_after(root, marks)
+        found = {visit.kept.page: visit for visit in adopted}
+        for visit in kept[0 if recovery.reread else 1 :]:
+            whole = not any(at.offset <= position < at.offset + at.length for at in visit.locations)
+            if whole and visit.end > marks[visit.warc] * (not recovery.reread):
+                assert found[visit.page].outcome.state is State.CAPTURED, f"bit flipped at {position}"
+        aside = b"".join(path.read_bytes() for path in recovery.quarantined)
+        closed = closed_file(root).read_bytes()
+        assert aside == b"" or aside in data
+        # What differs from what was there is what was set aside: nothing else was touched.
+        assert sum(a != b for a, b in zip(data, closed, strict=False)) <= len(aside)
+        assert len(data) == len(closed) or data.endswith(aside)
+        assert problems(root) == [], f"bit flipped at {position}"
+        shutil.rmtree(root)
+
+
+def test_a_file_that_is_shorter_than_its_commit_mark_says_what_was_lost(tmp_path: Path) -> None:
+    _, (first, last) = crashed(tmp_path, "http://a.example/", "http://b.example/")
+    path = open_file(tmp_path)
+    os.truncate(path, first.end)
+    adopted, recovery = adopted_after(tmp_path, {last.warc: last.end})
+    assert [visit.kept for visit in adopted] == [first]
+    assert recovery.reread == (last.warc,)
+    assert recovery.losses[0].startswith(f"{path}: offset {first.end}: the file ends here")
+
+
+def test_a_merge_that_was_cut_off_leaves_no_line_twice(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path, segment_bytes=1)
+    for number in range(12):
+        collection.append(make_capture(make_exchange(f"http://a.example/{number}")))
+    collection.close()
+    layout = collection.layout
+    before = sorted(path.name for path in folder(tmp_path, "indexes").iterdir())
+    index.merge_files(layout, index.index_files(layout)[:5])  # and then the power goes
+    (folder(tmp_path, "indexes") / ".merged-000002.cdxj.tmp").write_bytes(b"half")
+    recover(tmp_path, "main", {})
+    after = sorted(path.name for path in folder(tmp_path, "indexes").iterdir())
+    assert after == [*before[5:], "merged-000001.cdxj"]
+    lines = [line for path in index.index_files(layout) for line in path.read_bytes().splitlines()]
+    assert len(lines) == len(set(lines)) == 12
+    assert problems(tmp_path) == []
 
 
 def test_recovery_of_a_collection_that_is_not_there_finds_nothing(tmp_path: Path) -> None:
-    assert recover(tmp_path, "main", {}).adopted == ()
+    assert adopted_after(tmp_path, {}) == ([], Recovery())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,7 +291,7 @@ def test_a_writer_that_is_killed_loses_nothing_it_had_synced(tmp_path: Path) -> 
     process.wait()
     process.stdout.close()
 
-    adopted = recover(tmp_path, "main", {}).adopted
+    adopted, _ = adopted_after(tmp_path, {})
 
     assert [visit.kept.end for visit in adopted][: len(ends)] == ends
     assert len(adopted) - len(ends) in (0, 1)
@@ -277,7 +367,7 @@ def test_after_an_error_of_the_disk_nothing_succeeds_any_more_and_nothing_is_sea
     collection.abandon()
 
     assert [path.name for path in folder(tmp_path, "archive").iterdir()] == [f"{first.warc}.open"]
-    adopted = recover(tmp_path, "main", {}).adopted
+    adopted, _ = adopted_after(tmp_path, {})
     assert [visit.target.host for visit in adopted] == ["a.example", "b.example"][: 1 if call == "write" else 2]
     assert problems(tmp_path) == []
 
@@ -314,8 +404,8 @@ def test_a_torn_tail_that_could_not_be_cut_off_is_never_sealed(tmp_path: Path, m
         collection.close()
     collection.abandon()
 
-    recovery = recover(tmp_path, "main", {})
-    assert [visit.target.host for visit in recovery.adopted] == ["a.example"]
+    adopted, recovery = adopted_after(tmp_path, {})
+    assert [visit.target.host for visit in adopted] == ["a.example"]
     assert [path.stat().st_size for path in recovery.quarantined] == [9]
     assert problems(tmp_path) == []
 
@@ -398,8 +488,8 @@ def test_the_seal_tells_of_any_change(tmp_path: Path) -> None:
     data[9] ^= 1  # the operating system in the first gzip header: no record is touched
     path.write_bytes(data)
     assert problems(tmp_path) == [
-        f"{path}: the file is not what it was when it was closed; put the file back from a copy, or move it and its"
-        " .sha256 away and run `scraper rebuild`: its pages are then fetched again"
+        f"{path}: the file is not what it was when it was closed; put the file back from a copy, or run"
+        " `scraper check --repair`: it keeps what is damaged in quarantine/, and the pages are fetched again"
     ]
 
 
@@ -436,7 +526,7 @@ def test_a_row_that_points_at_no_whole_record_is_found(tmp_path: Path) -> None:
     found = problems(tmp_path, rows)
     assert len(found) == 2
     assert f"offset {first.offset + 1}: the state knows a record of {first.length} bytes that is not here" in found[0]
-    assert "lost.warc.gz at offset 5" in found[1]
+    assert "lost.warc.gz: the file is missing, only 1 rows of the state of it are there" in found[1]
 
 
 def test_a_revisit_of_what_is_not_here_is_found(tmp_path: Path) -> None:
@@ -454,9 +544,8 @@ def test_a_revisit_of_what_is_not_here_is_found(tmp_path: Path) -> None:
 def test_a_missing_file_is_told_by_its_seal_and_its_index(tmp_path: Path) -> None:
     place, *_ = sound(tmp_path)
     closed_file(tmp_path).unlink()
-    found = problems(tmp_path)
-    assert "the file is missing, only its checksum is there" in found[0]
-    assert "does not agree with any record" in found[1]
+    (found,) = problems(tmp_path)
+    assert "the file is missing, only the checksum, 3 lines of the index of it are there" in found
     with pytest.raises(IntegrityError, match="this WARC is missing"):
         make_collection(tmp_path).load(place)
 

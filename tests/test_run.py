@@ -314,24 +314,27 @@ def test_a_page_that_no_parser_should_see_is_archived_and_said_so(cli: Cli, body
     assert words in cli.run("show", url).stdout
 
 
-def test_a_damaged_state_is_named_and_rebuild_brings_the_captures_back(cli: Cli) -> None:
+def test_a_damaged_state_is_named_and_a_run_makes_it_again_from_the_warcs(cli: Cli) -> None:
     urls = [page(cli, "/a", "First"), cli.site.url("/gone")]
     cli.citing(*urls)
     cli.run("run")
     before = cli.lines("export", "--format", "jsonl")
     state = cli.archive / "state.sqlite3"
     state.write_bytes(b"garbage" * 1000)
-    for verb in (["run"], ["status"], ["check"]):
+    for verb in (["status"], ["check"]):
         ended = cli.run(*verb)
         assert ended.returncode == 5
-        assert "scraper rebuild" in ended.stderr + ended.stdout
+        assert "the next `scraper run` makes it again" in ended.stderr + ended.stdout
         assert "Traceback" not in ended.stderr
-    assert cli.run("rebuild").returncode == 0
-    assert cli.lines("export", "--format", "jsonl") == before
     asked = len(cli.site.log)
-    assert cli.run("run").returncode == 0
+    mended = cli.run("run")
+    assert mended.returncode == 0
+    assert "set aside as state.sqlite3.damaged-" in mended.stderr
+    assert "documents and citations return as they are read again" in mended.stderr
     assert len(cli.site.log) == asked
     assert cli.ledger() == {urls[0]: "captured", urls[1]: "dead(404)"}
+    assert cli.lines("export", "--format", "jsonl") == before
+    assert [path.read_bytes() for path in cli.archive.glob("state.sqlite3.damaged-*")] == [b"garbage" * 1000]
 
 
 def test_a_lost_state_is_made_again_and_nothing_is_fetched_twice(cli: Cli) -> None:

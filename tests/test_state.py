@@ -201,7 +201,7 @@ def test_a_newer_schema_is_refused_with_the_way_out(tmp_path: Path) -> None:
 def test_a_damaged_state_file_is_named_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"this is not a database, it only looks like a file" * 100)
     for opening in (StateFile.open, StateFile.open_for_reading):
-        with pytest.raises(IntegrityError, match=r"state\.sqlite3: the state file is damaged .*scraper rebuild"):
+        with pytest.raises(IntegrityError, match=r"state\.sqlite3: the state file is damaged .*scraper run` makes"):
             opening(tmp_path)
 
 

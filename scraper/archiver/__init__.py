@@ -4,12 +4,12 @@ from scraper.archiver.check import Problem, check
 from scraper.archiver.collection import Collection, Kept
 from scraper.archiver.excerpt import Excerpt, Piece
 from scraper.archiver.foreign_history import captures
-from scraper.archiver.history import Recorded, Told, Uses, recorded, told
+from scraper.archiver.history import Answer, Recorded, Told, Uses, recorded, told
 from scraper.archiver.imports import Import, Imports, Refused, Source, file_sha256, unknown
 from scraper.archiver.index import Index, IndexEntry, index_lines
 from scraper.archiver.layout import IMPORTED, OPEN_SUFFIX, Layout, collections
 from scraper.archiver.lock import Lock
-from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover
+from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover, untold
 from scraper.archiver.search import Everywhere, Hit, Search, SearchEntry, SearchIndex, find_everywhere
 from scraper.archiver.searchfile import discard
 from scraper.archiver.stream import PageStream
@@ -19,6 +19,7 @@ from scraper.archiver.visits import PageRecord
 __all__ = [
     "IMPORTED",
     "OPEN_SUFFIX",
+    "Answer",
     "Collection",
     "Everywhere",
     "Excerpt",
@@ -59,4 +60,5 @@ __all__ = [
     "recover",
     "told",
     "unknown",
+    "untold",
 ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from scraper import message, urls
 from scraper.archiver import records
 from scraper.archiver.collection import Kept
-from scraper.archiver.index import entry_of
+from scraper.archiver.index import Index, entry_of
 from scraper.archiver.layout import Layout, warc_name
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import OnDamage, Record
@@ -27,6 +28,18 @@ from scraper.archiver.visits import (
 )
 from scraper.errors import IntegrityError
 from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One exchange of a visit, as far as its host's memory needs it. `status` is 0 where nothing was answered."""
+
+    target: Target
+    ended_at: datetime
+    seconds: float
+    status: int
+    truncated: Truncation | None = None
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Recorded:
     mime: str | None = None
     captured_at: datetime | None = None
     page_visit: Location | None = None  # of a requisite: the record that ends the visit of its page
+    answers: tuple[Answer, ...] = ()  # in order of time
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,7 @@ class Uses:
 
 
 Told = Recorded | Uses
+IsHeld = Callable[[str, str], bool]  # address and payload digest of an original
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,7 @@ class Seen:
     status: int | None = None
     mime: str | None = None
     truncated: Truncation | None = None
+    retry_after: str | None = None
 
 
 def recorded(root: Path, name: str, on_damage: Callable[[str], None] | None = None) -> Iterator[Recorded]:
@@ -93,7 +109,7 @@ def told(root: Path, name: str, on_damage: Callable[[str], None] | None = None) 
     for path in layout.all_warcs():
         for items in _grouped(path, 0, telling(path, on_damage)):
             originals.update(_payload(item) for item in items if item.record.type == "response")
-            yield _uses(items) or _visit(items, originals)
+            yield uses_of(items) or _visit(items, lambda href, digest: hash((href, digest)) in originals)
 
 
 def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
@@ -107,9 +123,18 @@ def telling(path: Path, on_damage: Callable[[str], None] | None) -> OnDamage:
     return tell
 
 
-def visits(path: Path, start: int = 0) -> Iterator[Told]:
-    """What one WARC tells of visits from an offset on; raises `Damaged`."""
-    return (_uses(items) or _visit(items) for items in _grouped(path, start))
+def visits(layout: Layout, path: Path, start: int, on_damage: OnDamage) -> Iterator[Told]:
+    """What one closed WARC tells of visits from an offset on. What a revisit refers to is looked up in the index."""
+    index = Index(layout)
+    for items in _grouped(path, start, on_damage):
+        yield uses_of(items) or _visit(items, partial(_is_indexed, index))
+
+
+def _is_indexed(index: Index, href: str, digest: str) -> bool:
+    try:
+        return any(entry.digest == digest and not entry.is_revisit for entry in index.find(href))
+    except IntegrityError:
+        return True  # a damaged index says nothing against a record
 
 
 def _grouped(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> Iterator[list[Seen]]:
@@ -120,12 +145,12 @@ def _grouped(path: Path, start: int = 0, on_damage: OnDamage | None = None) -> I
     pending: list[Seen] = []
     for member, record in records.read_all(path, start, on_damage):
         location = Location(warc_name(path), member.offset, member.length)
-        yield from _next(seen(record, location), pending)
+        yield from next_visit(seen(record, location), pending)
     if pending:
         yield pending
 
 
-def _next(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
+def next_visit(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
     """Take one more record: it ends a visit, or waits in `pending` for the one that does."""
     if item.record.type in ("response", "revisit", "request") and _is_web(item.record):
         pending.append(item)
@@ -135,7 +160,7 @@ def _next(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
             yield strangers
         yield [*(other for other in pending if other.record.id in own), item]
         pending.clear()
-    elif item.record.type == "metadata" and _uses([item]):
+    elif item.record.type == "metadata" and uses_of([item]):
         yield [item]
 
 
@@ -150,7 +175,7 @@ def _visit_fields(record: Record) -> Fields | None:
     return fields if fields.raw("outcome") in set(State) else None
 
 
-def _uses(items: list[Seen]) -> Uses | None:
+def uses_of(items: list[Seen]) -> Uses | None:
     record = items[-1].record
     if record.type != "metadata" or record.header("Content-Type") != records.WARC_FIELDS:
         return None
@@ -174,36 +199,37 @@ def seen(record: Record, location: Location) -> Seen:
     if parsed is None:
         return Seen(bare, location, entry.digest, None, None, truncation(record))
     mime = (parsed.header("content-type") or "").partition(";")[0].strip().lower() or None
-    return Seen(bare, location, entry.digest, parsed.status, mime, truncation(record))
+    retry_after = parsed.header("retry-after")
+    return Seen(bare, location, entry.digest, parsed.status, mime, truncation(record), retry_after)
 
 
 # ----------------------------------------------------------------- one visit
 
 
-def _visit(items: list[Seen], originals: Container[int] | None = None) -> Recorded:
-    """A visit from its records; `originals` are the payloads read so far, None where not all were read."""
+def _visit(items: list[Seen], is_held: IsHeld) -> Recorded:
+    """A visit from its records; `is_held` says whether an original is there that a revisit refers to."""
     fields = _visit_fields(items[-1].record)
-    return _finished(items, fields, originals) if fields else _unfinished(items)
+    return _finished(items, fields, is_held) if fields else _unfinished(items)
 
 
-def _payload(item: Seen, href: str = "") -> int:
+def _payload(item: Seen) -> int:
     """What a revisit names its original by, as a hash: there may be millions."""
-    return hash((href or item.record.header("WARC-Target-URI"), item.payload_digest))
+    return hash((item.record.header("WARC-Target-URI"), item.payload_digest))
 
 
-def _is_there(page: Seen | None, originals: Container[int] | None) -> bool:
-    if page is None or originals is None or page.record.type != "revisit":
+def _is_there(page: Seen | None, is_held: IsHeld) -> bool:
+    if page is None or page.record.type != "revisit":
         return page is not None
-    return _payload(page, page.record.header("WARC-Refers-To-Target-URI")) in originals
+    return is_held(page.record.header("WARC-Refers-To-Target-URI"), page.payload_digest)
 
 
-def _finished(items: list[Seen], fields: Fields, originals: Container[int] | None) -> Recorded:
+def _finished(items: list[Seen], fields: Fields, is_held: IsHeld) -> Recorded:
     summary = items[-1].record
     page = next((item for item in items if item.record.id == fields.raw("page")), None)
     outcome = Outcome(State(fields.raw("outcome")), fields.text("reason"), fields.moment("until"))
     sha256 = fields.raw("entitySha256") or None
     good = outcome.state in (State.CAPTURED, State.UNCHANGED)
-    if good and not _is_there(page, originals):
+    if good and not _is_there(page, is_held):
         good, outcome = False, Outcome(State.DEFERRED, "damaged", until=fields.moment("endedAt") or summary.date)
     held = _held(page, sha256, fields) if page and sha256 and good else None
     target = urls.target(summary.header("WARC-Target-URI"))
@@ -223,7 +249,22 @@ def _finished(items: list[Seen], fields: Fields, originals: Container[int] | Non
         mime=page.mime if page else None,
         captured_at=page.record.date if page else None,
         page_visit=read_place(fields.raw(PAGE_VISIT)),
+        answers=tuple(_answers(items, fields.all_raw("fetchTimeMs"))),
     )
+
+
+def _answers(items: list[Seen], milliseconds: Sequence[str]) -> Iterator[Answer]:
+    """The exchanges of a visit: responses, and requests that nothing answered."""
+    ids = {item.record.id for item in items if item.record.type in ("response", "revisit")}
+    times = iter(milliseconds)
+    for item in items[:-1]:
+        if item.record.type == "request" and not ids.isdisjoint(item.record.all("WARC-Concurrent-To")):
+            continue
+        seconds = _number(next(times, "0"), 0) / 1000
+        target = urls.target(item.record.header("WARC-Target-URI"))
+        ended_at = item.record.date + timedelta(seconds=seconds)
+        status = _status(item) if item.record.type != "request" else None
+        yield Answer(target, ended_at, seconds, status or 0, item.truncated, item.retry_after)
 
 
 def _kept(items: list[Seen], page: Seen | None, outcome: Outcome, held: Held | None, sha256: str | None) -> Kept:

@@ -173,6 +173,12 @@ def _lines_from(file: BinaryIO, prefix: bytes, path: Path) -> Iterator[bytes]:
         yield line
 
 
+def holds_line(path: Path, line: bytes) -> bool:
+    """Whether an index file holds exactly this line, which costs a few reads of it."""
+    with path.open("rb") as file:
+        return line in _lines_from(file, line, path)
+
+
 def index_files(layout: Layout) -> list[Path]:
     """The index files, in order of name."""
     return sorted(layout.indexes.glob(f"*{SUFFIX}"))

@@ -1,4 +1,7 @@
-"""What a crash left behind: whole records are adopted, torn bytes set aside, files closed. No byte is deleted."""
+"""What a crash or a bad disk left behind: whole records stay, torn bytes are set aside, files are closed.
+
+No byte is ever deleted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from scraper.archiver import foreign_index, records
+from scraper.archiver import filler, foreign_index, records
 from scraper.archiver.history import Told, telling, visits
 from scraper.archiver.index import entries_of, index_files, merge_indexes, write_index
 from scraper.archiver.layout import (
-    OPEN_SUFFIX,
     Layout,
     make_folder,
     sync_data,
@@ -22,50 +25,77 @@ from scraper.archiver.layout import (
     write_all,
     writing,
 )
+from scraper.archiver.leftovers import STAGING, sweep
 from scraper.archiver.members import Damaged
+from scraper.archiver.quarantine import copy_bytes, move
 from scraper.archiver.segment import seal, write_missing_seal
-from scraper.errors import IntegrityError
-
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was found: visits that no state row tells of yet, and files of torn bytes."""
+    """What was found in the files that nobody had closed.
 
-    adopted: tuple[Told, ...] = ()
+    `quarantined` are files of torn bytes. `reread` are the WARCs of which records before the commit mark were damaged
+    or gone: what the state says of them has to be forgotten and read again. `losses` says what was lost, in sentences.
+    """
+
     quarantined: tuple[Path, ...] = ()
+    reread: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Damaged bytes with whole records behind them, and what is wrong with them."""
+
+    start: int
+    end: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How much of a file is whole: up to `end`, except for the `gaps`."""
+
+    end: int
+    gaps: tuple[_Gap, ...]
+    what_ends_it: str
 
 
 def recover(root: Path, name: str, marks: Mapping[str, int]) -> Recovery:
     """Put a collection in order after a run that did not end well; at the start of a run, under the lock.
 
     `marks` are the commit marks: of each WARC the largest `Kept.end` that the state knows (of robots.txt visits
-    too), 0 where absent. Every `.open` file loses its torn tail to `quarantine/` and is closed. Visits beyond
-    the marks are given for adoption, in order. Raises `IntegrityError` where a committed record is damaged.
+    too), 0 where absent. Every `.open` file is closed: what is torn at its end moves to `quarantine/`, what is damaged
+    before whole records is copied there and its place filled, so that no record moves.
     """
     layout = Layout(root, name)
-    adopted: list[Told] = []
     quarantined: list[Path] = []
-    for path in layout.all_warcs():
+    reread: list[str] = []
+    losses: list[str] = []
+    for path in layout.open_warcs():
         mark = marks.get(warc_name(path), 0)
-        if not path.name.endswith(OPEN_SUFFIX):
-            adopted += _beyond(path, mark)
-            continue
-        end, damage = _whole_end(path)
-        if end < mark:
-            raise IntegrityError(
-                f"{path}: {damage}; what lies there was archived before: put the file back from a copy, or move it"
-                " away and run `scraper rebuild`"
-            )
-        if end < path.stat().st_size or end == 0:
-            quarantined.append(_set_aside(layout, path, end))
-        if end:
-            adopted += _beyond(path, mark)
+        found = _extent(path)
+        quarantined += _mended(layout, path, found)
+        if lost := list(_lost(found, mark)):
+            reread.append(warc_name(path))
+            losses += [f"{path}: {what}; moved to {layout.quarantine}; what was lost is due again" for what in lost]
+        if found.end:
             _close(layout, path)
-    if layout.indexes.is_dir():
-        merge_indexes(layout)
-    return Recovery(tuple(adopted), tuple(quarantined))
+    sweep(layout)
+    return Recovery(tuple(quarantined), tuple(reread), tuple(losses))
+
+
+def untold(
+    root: Path, name: str, marks: Mapping[str, int], on_damage: Callable[[str], None] | None = None
+) -> Iterator[Told]:
+    """What a collection's WARCs tell of visits that the marks do not cover, oldest file first.
+
+    Raises `IntegrityError` at a record that is not whole, or tells `on_damage` (a sentence) and goes on after it.
+    """
+    layout = Layout(root, name)
+    for path in beyond(root, name, marks):
+        yield from visits(layout, path, marks.get(path.name, 0), telling(path, on_damage))
 
 
 def beyond(root: Path, name: str, marks: Mapping[str, int]) -> list[Path]:
@@ -73,60 +103,58 @@ def beyond(root: Path, name: str, marks: Mapping[str, int]) -> list[Path]:
     return [path for path in Layout(root, name).closed_warcs() if path.stat().st_size > marks.get(path.name, 0)]
 
 
-def _beyond(path: Path, mark: int) -> Iterator[Told]:
-    """The visits that no state row tells of; of a closed file those before any damage, which `check` will name."""
-    if path.stat().st_size <= mark:
-        return
-    try:
-        yield from visits(path, mark)
-    except Damaged:
-        return
+# ------------------------------------------------------------------ open files
 
 
-def _whole_end(path: Path) -> tuple[int, str]:
-    """The offset after the last record in an unbroken row of whole, digest-right ones, and what comes there."""
+def _extent(path: Path) -> _Extent:
+    """Which part of a file is made of whole, digest-right records."""
     end = 0
-    try:
-        for member, record in records.read_all(path):
-            if faults := records.digest_faults(record):
-                return end, f"offset {end}: {faults[0]}"
-            end = member.offset + member.length
-    except Damaged as damage:
-        return end, str(damage)
-    return end, f"offset {end}: the file ends here"
+    faults: list[str] = []
+    gaps: list[_Gap] = []
+    for member, record in records.read_all(path, on_damage=lambda damage: faults.append(str(damage))):
+        if wrong := records.digest_faults(record):
+            faults.append(f"offset {member.offset}: {wrong[0]}")
+            continue
+        if faults:
+            gaps.append(_Gap(end, member.offset, faults[0]))
+            faults.clear()
+        end = member.offset + member.length
+    return _Extent(end, tuple(gaps), faults[0] if faults else f"offset {end}: the file ends here")
 
 
-def _set_aside(layout: Layout, path: Path, end: int) -> Path:
-    """Copy the bytes from `end` on into quarantine, durably; only then cut them off (of an empty file, move it)."""
-    make_folder(layout.quarantine)
-    kept = _free_name(layout.quarantine / f"{warc_name(path)}.{end}.torn")
-    with writing(kept):
-        if end == 0:
-            path.rename(kept)
-            sync_folder(layout.warcs)
-        else:
-            _copy_tail(path, end, kept)
-        sync_folder(layout.quarantine)
-    if end:
+def _mended(layout: Layout, path: Path, found: _Extent) -> Iterator[Path]:
+    """Set damaged bytes aside; gives the files that hold them now."""
+    for gap in found.gaps:
+        yield _filled(layout, path, gap)
+    size = path.stat().st_size
+    if found.end == 0:
+        yield move(layout, path, f"{warc_name(path)}.0.torn")
+    elif found.end < size:
+        yield copy_bytes(layout, path, found.end, size, f"{warc_name(path)}.{found.end}.torn").path
         with writing(path), path.open("r+b") as file:
-            file.truncate(end)
+            file.truncate(found.end)
             os.fsync(file.fileno())
-    return kept
 
 
-def _free_name(path: Path) -> Path:
-    number, free = 1, path
-    while free.exists():
-        number, free = number + 1, path.with_name(f"{path.name}.{number}")
-    return free
+def _filled(layout: Layout, path: Path, gap: _Gap) -> Path:
+    """Copy damaged bytes into quarantine, durably; only then let one whole record take their place."""
+    kept = copy_bytes(layout, path, gap.start, gap.end, f"{warc_name(path)}.{gap.start}.damaged")
+    said = {"quarantined": kept.path.name, "sha256": kept.sha256, "reason": gap.what}
+    pieces = filler.filler(gap.end - gap.start, said, datetime.now(UTC))
+    assert pieces is not None, "a gap is never shorter than a filler"
+    with writing(path), path.open("r+b", buffering=0) as file:
+        file.seek(gap.start)
+        for piece in pieces:
+            write_all(file.fileno(), piece)
+        sync_data(file.fileno())
+    return kept.path
 
 
-def _copy_tail(source: Path, start: int, kept: Path) -> None:
-    with source.open("rb") as file, kept.open("xb", buffering=0) as out:
-        file.seek(start)
-        while chunk := file.read(_COPY_BYTES):
-            write_all(out.fileno(), chunk)
-        os.fsync(out.fileno())
+def _lost(found: _Extent, mark: int) -> Iterator[str]:
+    """What was damaged of the part that the state knows."""
+    yield from (gap.what for gap in found.gaps if gap.start < mark)
+    if found.end < mark:
+        yield found.what_ends_it
 
 
 def _close(layout: Layout, path: Path) -> None:
@@ -147,7 +175,7 @@ def rebuild_index(root: Path, name: str, on_damage: Callable[[str], None] | None
     old = index_files(layout)
     fresh: list[Path] = []
     lines = 0
-    staging = Layout(layout.folder / ".rebuild", name)
+    staging = Layout(layout.folder / STAGING, name)
     shutil.rmtree(staging.root, ignore_errors=True)  # what an earlier attempt left unfinished
     for path in layout.closed_warcs():
         damages: list[Damaged] = []

@@ -93,7 +93,10 @@ def stoppable(console: Console) -> Iterator[Stop]:
             os._exit(128 + number)
         stop.request(number)
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it, and means it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield stop
     finally:
@@ -119,10 +122,10 @@ def listening(common: Common) -> Iterator[Listener]:
             console.detail(sentence, **fields)
 
     if not console.wants_progress:
-        yield Listener(visit=on_visit, note=console.info)
+        yield Listener(visit=on_visit, note=console.info, trouble=console.trouble)
         return
     with Progress(console) as bar:
-        yield Listener(visit=on_visit, progress=bar.show, note=console.info)
+        yield Listener(visit=on_visit, progress=bar.show, note=console.info, trouble=console.trouble)
 
 
 def _remind_of_contact(console: Console, settings: Settings) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from scraper import archiver
 from scraper.errors import IntegrityError, UsageError
 from scraper.pipeline.adopting import adopt_imports
+from scraper.pipeline.listening import Listener
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import Listener, Session, opened, rewrite_pages
+from scraper.pipeline.session import Session, opened, rewrite_pages
 from scraper.settings import Settings
 from scraper.state import now
 

@@ -15,9 +15,10 @@ from scraper.archiver import PageStream
 from scraper.errors import IntegrityError, UsageError
 from scraper.pipeline.batches import Failure, Stopping, results
 from scraper.pipeline.comparing import Change, Comparison, compared
+from scraper.pipeline.listening import Listener
 from scraper.pipeline.making import Maker, TextMade, TextTask, drawn, made, rules_digest
 from scraper.pipeline.searching import SearchIndexes, entry_of_fields
-from scraper.pipeline.session import Listener, opened, rewrite_pages
+from scraper.pipeline.session import opened, rewrite_pages
 from scraper.settings import Settings, load_site_rules
 from scraper.state import StateFile, StateReader, TextJob
 

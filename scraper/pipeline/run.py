@@ -15,9 +15,10 @@ from pathlib import Path
 from scraper import __version__, archiver
 from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
 from scraper.model import Capture, Location, Outcome, Purpose, State, Visit
+from scraper.pipeline.listening import Listener, VisitResult
 from scraper.pipeline.making import TextMade
 from scraper.pipeline.searching import SearchIndexes
-from scraper.pipeline.session import Listener, Session, VisitResult
+from scraper.pipeline.session import Session
 from scraper.pipeline.texts import Texts
 from scraper.settings import load_site_rules
 from scraper.state import TargetRow, TextJob, VisitRow, row_of

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from scraper import __version__, archiver, urls
-from scraper.errors import ScraperError, UsageError
+from scraper import __version__, archiver
+from scraper.errors import IntegrityError, ScraperError, StateDamaged, UsageError
 from scraper.fetcher import user_agent
-from scraper.model import Outcome, State, Target
-from scraper.pipeline.adopting import adopt_unknown, row_of_recorded
+from scraper.pipeline.listening import Listener
+from scraper.pipeline.mending import Mender
 from scraper.settings import MIB, Settings
 from scraper.state import FILE_NAME, StateFile, StateReader
-
-
-@dataclass(frozen=True, slots=True)
-class VisitResult:
-    """One finished visit as told to the user. `new_trouble`: it went wrong, and its last visit had not."""
-
-    target: Target
-    final: Target
-    outcome: Outcome
-    detail: str
-    new_trouble: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Who is told what happens: each finished visit, and now and then how far the run is."""
-
-    visit: Callable[[VisitResult], None] = lambda _: None
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _waiting: None
-    note: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +27,10 @@ class Session:
 
 
 @contextmanager
-def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Session]:
+def opened(root: Path, settings: Settings, listener: Listener, *, anew: bool = False) -> Iterator[Session]:
     """Lock the archive, mend it, and close it whole at the end.
+
+    With `anew` the body reads all visits again itself, and nothing is adopted before.
 
     When the body raises, what was appended stays: it is sealed if the disk allows, else the next start does it.
     """
@@ -59,21 +41,18 @@ def opened(root: Path, settings: Settings, listener: Listener) -> Iterator[Sessi
         )
     with archiver.Lock(root):
         ended_well = not (root / f"{FILE_NAME}-wal").exists()
-        state = StateFile.open(root)
-        try:
-            adopt_leftovers(root, settings.collection, state, listener)
-            if count := adopt_unknown(root, state):
-                listener.note(f"adopted {count} captures of imported files")
-            if not ended_well or any(unlisted(root, state)):
-                rewrite_pages(root, state)
-        except BaseException:
-            state.abandon()
-            raise
+        mender = Mender(root, settings, listener, is_adopting=not anew)
+        state = mender.opened_state()
         collection = archiver.Collection(
             root, settings.collection, info=warcinfo(settings), segment_bytes=settings.warc.segment_mib * MIB
         )
         try:
+            if not ended_well or any(unlisted(root, state)):
+                rewrite_pages(root, state)
             yield Session(root, settings, state, collection)
+        except StateDamaged as damage:
+            _salvage(state, collection)
+            raise IntegrityError(f"{damage}; {mender.set_aside()}") from damage
         except BaseException:
             _salvage(state, collection)
             raise
@@ -110,31 +89,6 @@ def rewrite_pages(root: Path, state: StateFile) -> None:
     for name in archiver.collections(root):
         pages = (archiver.Page(href, at, title, status) for href, at, title, status in state.pages(name))
         archiver.Pages(root, name).rewrite(pages)
-
-
-def adopt_leftovers(root: Path, collection: str, state: StateFile, listener: Listener) -> None:
-    """Take in what a crash left beyond the commit mark; torn bytes are in quarantine."""
-    recovery = archiver.recover(root, collection, state.marks(collection))
-    for told in recovery.adopted:
-        adopt(state, told, collection)
-    state.commit()
-    if adopted := sum(isinstance(told, archiver.Recorded) for told in recovery.adopted):
-        listener.note(f"adopted {adopted} visits which an interrupted run had archived")
-    for path in recovery.quarantined:
-        listener.note(f"{path}: torn bytes of an interrupted run were moved here")
-
-
-def adopt(state: StateFile, recorded: archiver.Told, collection: str) -> None:
-    """Bring a visit from its records into the state; a server's wish to be left alone holds its host again."""
-    if isinstance(recorded, archiver.Uses):
-        page = state.visit_number(collection, recorded.page)
-        used = (state.visit_number(collection, place) for place in recorded.requisites)
-        state.use(page, filter(None, used), collection, recorded.record)
-        return
-    of_visit = state.visit_number(collection, recorded.page_visit) if recorded.page_visit else None
-    state.record(replace(row_of_recorded(recorded, collection), of_visit=of_visit))
-    if recorded.outcome.state is State.DEFERRED and recorded.outcome.until is not None:
-        state.hold(urls.host_key(recorded.final), recorded.outcome.until)
 
 
 def warcinfo(settings: Settings) -> dict[str, str]:

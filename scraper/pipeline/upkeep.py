@@ -8,13 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 from scraper import archiver
-from scraper.errors import IntegrityError, UsageError
+from scraper.errors import IntegrityError, StateDamaged, UsageError
 from scraper.model import Location
 from scraper.pipeline.adopting import adopt_imports
+from scraper.pipeline.listening import Listener
+from scraper.pipeline.mending import Mender, adopting
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import Listener, adopt, opened, rewrite_pages, unlisted
+from scraper.pipeline.session import opened, rewrite_pages, unlisted
 from scraper.settings import Settings
-from scraper.state import FILE_NAME, StateFile, StateReader, now
+from scraper.state import StateFile, StateReader
 
 
 def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> int:
@@ -26,25 +28,24 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
     """
     _refuse_nothing(root)
     with archiver.Lock(root):
-        _set_aside_if_damaged(root, listener)
-    with opened(root, settings, listener) as session:
-        count = 0
+        _set_aside_if_damaged(root, settings, listener)
+    with opened(root, settings, listener, anew=True) as session:
         damages: list[str] = []
         session.state.forget_visits()
         for name in archiver.collections(root):
             archiver.discard(root, name)
-        for name in archiver.collections(root):
-            if name == archiver.IMPORTED:
-                continue
-            archiver.rebuild_index(root, name, on_damage=damages.append)
-            # Damage was told of by the index already.
-            for told in archiver.told(root, name, on_damage=lambda _: None):
-                adopt(session.state, told, name)
-                count += isinstance(told, archiver.Recorded)
-                if stop.requested():
-                    session.state.roll_back()
-                    return count
-        count += _rebuild_imports(root, session.state, damages)
+        with adopting(root, session.state, settings) as adoption:
+            for name in archiver.collections(root):
+                if name == archiver.IMPORTED:
+                    continue
+                archiver.rebuild_index(root, name, on_damage=damages.append)
+                # Damage was told of by the index already.
+                for told in archiver.told(root, name, on_damage=lambda _: None):
+                    adoption.take(name, told)
+                    if stop.requested():
+                        session.state.roll_back()
+                        return adoption.count
+        count = adoption.count + _rebuild_imports(root, session.state, damages)
         session.state.commit()
         asyncio.run(Run(session, listener).only_texts(stop))
         rewrite_pages(root, session.state)
@@ -61,18 +62,12 @@ def _rebuild_imports(root: Path, state: StateFile, damages: list[str]) -> int:
     return adopt_imports(root, state, archiver.Imports(root).all()).captures
 
 
-def _set_aside_if_damaged(root: Path, listener: Listener) -> None:
-    path = root / FILE_NAME
+def _set_aside_if_damaged(root: Path, settings: Settings, listener: Listener) -> None:
     try:
         with closing(StateFile.open(root)) as state:
             state.prove_sound()
-    except IntegrityError as error:
-        aside = path.with_name(f"{FILE_NAME}.damaged-{now():%Y%m%d%H%M%S}")
-        path.rename(aside)
-        for side_file in (path.with_name(f"{FILE_NAME}-wal"), path.with_name(f"{FILE_NAME}-shm")):
-            if side_file.exists():
-                side_file.rename(f"{aside}{side_file.name.removeprefix(FILE_NAME)}")
-        listener.note(f"{error}; set aside as {aside.name}; documents and citations return with the next run")
+    except StateDamaged as damage:
+        listener.note(f"{damage}; {Mender(root, settings, listener).set_aside()}")
 
 
 def _refuse_nothing(root: Path) -> None:

@@ -12,9 +12,10 @@ from scraper.errors import UsageError
 from scraper.model import State, Target, Visit
 from scraper.pipeline.importing import Imported, import_files
 from scraper.pipeline.ingest import Ingested, ingest
+from scraper.pipeline.listening import Listener, VisitResult
 from scraper.pipeline.plan import list_urls, plan
 from scraper.pipeline.run import Interrupted, Run, Stop, Tally
-from scraper.pipeline.session import Listener, VisitResult, opened
+from scraper.pipeline.session import opened
 from scraper.pipeline.sources import find
 from scraper.pipeline.upkeep import check, rebuild
 from scraper.settings import Settings

@@ -20,7 +20,7 @@ def new_pool(workers: int) -> ProcessPoolExecutor:
 @contextmanager
 def signals_held() -> Iterator[None]:
     """A worker inherits the mask: a Ctrl-C, which goes to the whole group, must not hit it while it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

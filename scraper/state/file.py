@@ -12,7 +12,8 @@ from pathlib import Path
 
 from scraper import urls
 from scraper.model import Citation, Document, Held, HostMemory, Location, Purpose, State, Visit
-from scraper.state.reader import FILE_NAME, HAS_PAGE, SAME_TEXT, TEXT_JOB, StateReader, first_of_each_text
+from scraper.state.forgetting import Forgetting
+from scraper.state.reader import FILE_NAME, HAS_PAGE, SAME_TEXT, TEXT_JOB, first_of_each_text
 from scraper.state.rows import (
     TargetRow,
     TextJob,
@@ -29,7 +30,7 @@ from scraper.state.rows import (
 from scraper.state.schema import migrate, translated
 
 
-class StateFile(StateReader):
+class StateFile(Forgetting):
     """The state file open for writing. Changes are pending until `commit`."""
 
     # ---------------------------------------------------------------- opening
@@ -362,15 +363,6 @@ class StateFile(StateReader):
             f"WHERE v.id = :id AND {SAME_TEXT} AND coalesce(visits.text_path, '-') != '')"
         )
         return self._run(sql, {"path": text_path, "title": title, "id": visit_id}).rowcount > 0
-
-    def forget_visits(self) -> None:
-        """Before they are read again from the WARCs: every target is pending, documents and hosts stay."""
-        self._run(
-            "UPDATE targets SET state = 'pending', reason = '', due_at = NULL, failures = 0, visited_at = NULL, "
-            "good = NULL"
-        )
-        for table in ("uses", "visits", "payloads", "segments"):
-            self._run(f"DELETE FROM {table}")
 
     # ------------------------------------------------------------------ hosts
 

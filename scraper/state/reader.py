@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from scraper.errors import IntegrityError, UsageError
+from scraper.errors import IntegrityError, StateDamaged, UsageError
 from scraper.model import Location
 from scraper.state.rows import TargetRow, TextJob, at, moment, outcome_of
-from scraper.state.schema import MIGRATIONS, check_version, migrate, translated
+from scraper.state.schema import MIGRATIONS, check_version, damaged, migrate, translated
 
 FILE_NAME = "state.sqlite3"
 
@@ -210,9 +210,7 @@ class StateReader:
         """Raises `IntegrityError` when SQLite finds the file damaged."""
         found = next(self.query("PRAGMA quick_check(1)"))[0]
         if found != "ok":
-            raise IntegrityError(
-                f"{self.path}: the state file is damaged ({found}); `scraper rebuild` makes it again from the WARCs"
-            )
+            raise StateDamaged(damaged(self.path, found))
 
     def query(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[sqlite3.Row]:
         """Rows of a SELECT by column name, for the reports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from scraper.errors import ArchiveUnwritable, ConfigError, IntegrityError
+from scraper.errors import ArchiveUnwritable, ConfigError, IntegrityError, StateDamaged
 
 APPLICATION_ID = 0x73637270  # "scrp": tells our files from other SQLite files
 
@@ -156,6 +156,11 @@ def check_version(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
+def damaged(path: Path, why: object) -> str:
+    """The sentence for a state file that cannot be read."""
+    return f"{path}: the state file is damaged ({why}); the next `scraper run` makes it again from the WARCs"
+
+
 class translated:
     """Turns SQLite's errors into ours, naming the file and what to do next."""
 
@@ -171,9 +176,8 @@ class translated:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
             raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise IntegrityError(
-                f"{self.path}: the state file is damaged ({error}); `scraper rebuild` makes it again from the WARCs"
-            ) from error
+        # A text that is no UTF-8 any more has no name of its own among SQLite's errors.
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "Could not decode" in str(error):
+            raise StateDamaged(damaged(self.path, error)) from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise ArchiveUnwritable(f"{self.path}: another program holds the state file; try again later") from error
