@@ -22,7 +22,7 @@ _FIRST_PIECE_BYTES = 1024
 _LARGEST_PIECE_BYTES = 64 * 1024
 _OUTPUT_BYTES = 256 * 1024
 _UNREADABLE, _ADVICE = "its content coding cannot be read: ", " (install scraper[codecs])"
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"[ \t]*0{0,64}([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,8 @@ class _Call:
         head = reader.head
         stop = tape.received_bytes if reader.end is None else reader.end
         if truncated is Truncation.LENGTH:
-            stop = min(stop, reader.head_at + (self._limits.wire_bytes if head else HEAD_BYTES))
+            # The cap of heads counts interim ones, too.
+            stop = min(stop, reader.head_at + self._limits.wire_bytes if head else max(reader.head_at, HEAD_BYTES))
         exchange = Exchange(
             target=self._talk.target,
             started_at=at,
