@@ -124,10 +124,27 @@ def test_the_longest_match_decides_and_allow_wins_ties(rules: str, path: str, ex
         ("/price$list", "/price$list", True),
         ("/price%24", "/price$", True),
         ("/~user", "/%7euser", True),
+        ("/a b", "/a%20b", True),
+        ("/a|b{c}", "/a|b%7Bc%7D", True),
+        ("/q?u=https://e.test/", "/q?u=https%3A%2F%2Fe.test%2F", True),
+        ("/q?u=https%3a%2f%2fe.test", "/q?u=https://e.test", True),
+        ("/q?u=a%26b", "/q?u=a&b", False),
+        ("/%3Fq", "/?q", False),
     ],
 )
 def test_octets_are_compared_in_one_encoding(pattern: str, path: str, expected: bool) -> None:
     assert allowed(f"user-agent: FooBot\ndisallow: /\nallow: {pattern}\n", path) is expected
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_file_that_an_editor_made_utf_16_is_obeyed(coding: str) -> None:
+    mark = {"utf-16-be": b"\xfe\xff", "utf-16-le": b"\xff\xfe"}.get(coding, b"")
+    assert allowed(mark + "User-agent: *\r\nDisallow: /ü\r\n".encode(coding), "/%C3%BC") is False
+
+
+def test_a_sentence_that_begins_like_a_rule_is_none() -> None:
+    text = "User-agent: FooBot\nUser agent policy of ours\nAllow me / to explain\nDisallow: /\n"
+    assert allowed(text, "/x") is False
 
 
 def test_invalid_utf_8_in_a_pattern_is_matched_octet_by_octet() -> None:
@@ -147,6 +164,11 @@ def test_invalid_utf_8_in_a_pattern_is_matched_octet_by_octet() -> None:
         ("*", "FooBot", True),
         ("* # all", "FooBot", True),
         ("*FooBot", "FooBot", False),
+        ("FooBot2", "FooBot", False),
+        ("FooBot_", "FooBot", False),
+        ("FooBoté", "FooBot", False),
+        ("FooBot2", "Foo", False),
+        ("FooBot;x", "FooBot", True),
     ],
 )
 def test_the_product_token_must_be_the_very_one(agent: str, product: str, named: bool) -> None:
@@ -175,7 +197,23 @@ def test_line_ends_and_byte_order_marks_are_read_like_any(end: str, mark: bytes)
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("5", 5.0), ("0.5", 0.5), ("-1", None), ("soon", None), ("nan", None), ("1e999", None)]
+    ("value", "seconds"),
+    [
+        ("5", 5.0),
+        ("0.5", 0.5),
+        ("-1", None),
+        ("soon", None),
+        ("nan", None),
+        ("1e999", None),
+        ("1,5", 1.5),
+        (".5", 0.5),
+        ("10 seconds", 10.0),
+        ("3s", 3.0),
+        ("5 # five", 5.0),
+        ("1 2", None),
+        ("٣", None),
+        ("", None),
+    ],
 )
 def test_crawl_delay_is_a_number_of_seconds(value: str, seconds: float | None) -> None:
     assert robots.parse(f"user-agent: *\ncrawl-delay: {value}\n".encode(), "FooBot").crawl_delay_seconds == seconds

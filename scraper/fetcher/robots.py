@@ -16,13 +16,20 @@ PRODUCT = "scraper"  # the token by which robots.txt files may name us
 CAP_BYTES = 500 * 1024
 _LINE_CAP = 16 * 1024
 
-# Only lines that mean something here leave the C code. "user agent" and a missing colon are common slips.
+# Only lines that mean something here leave the C code. "user agent" and a missing colon are common slips; without
+# a colon it must be one word that follows, for "Allow me to explain" is none.
 _LINE = re.compile(
     rb"(?:^|(?<=[\r\n]))[ \t]*(user[ _-]?agent|diss?all?ow|diasllow|disallaw|allow|crawl[ _-]?delay)"
-    rb"(?:[ \t]*:[ \t]*|[ \t]+)([^\r\n#]*)",
+    rb"(?:[ \t]*:[ \t]*([^\r\n#]*)|[ \t]++([^\s#:]++)(?=[ \t]*+(?:[\r\n#]|\Z)))",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"[A-Za-z_-]+")
+# RFC 9309, 2.2.1: a token is of letters, `_` and `-`. What follows it (`/2.1`) is no part, but `bot2` is not `bot`.
+_TOKEN = re.compile(r"[A-Za-z_-]+(?![^\W_])")
+_SECONDS = re.compile(r"([0-9]{1,18}(?:[.,][0-9]{0,9})?|[.,][0-9]{1,9})[ \t]*(?:s|secs?|seconds?)?", re.IGNORECASE)
+# RFC 3986, 2: a URI does not hold these; whoever writes them in a pattern means the octet.
+_NEVER_IN_URIS = re.compile(r"[\x00-\x20\"<>\\^`{|}\x7f]")
+# In a query these delimit nothing (RFC 3986, 3.4), and RFC 9309, 2.2.2, takes `?u=http://x` for `?u=http%3A%2F%2Fx`.
+_FREE_IN_QUERY = re.compile(r"%(2F|3A|3F|40|27)")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -44,15 +51,18 @@ class Rules:
 
     def allows(self, path: str) -> bool:
         """Whether a path with its query may be asked for. RFC 9309, 2.2.2: the longest match decides, Allow on ties."""
-        # RFC 9309, 2.2.2: the robots.txt itself is always allowed.
-        if path.partition("?")[0] == "/robots.txt":
-            return True
         address = _address(path)
+        # RFC 9309, 2.2.2: the robots.txt itself is always allowed.
+        if address.partition("?")[0] == "/robots.txt":
+            return True
+        in_query = _freed(address)
         longest, allowed = 0, True
         for pattern, allow in self.patterns:
             if len(pattern) < longest:
                 break
-            if (allow or not longest) and _fits(pattern, address):
+            if (allow or not longest) and (
+                _fits(pattern, address) or ("?" in pattern and _fits(_freed(pattern), in_query))
+            ):
                 longest, allowed = len(pattern), allow
         return allowed
 
@@ -106,12 +116,16 @@ def parse(body: bytes, product: str) -> Rules:
 
 def _lines(body: bytes) -> Iterable[tuple[bytes, str]]:
     body = body[:CAP_BYTES]
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        # RFC 9309, 2.2: the file is UTF-8. An editor that made it UTF-16 does not unsay what its owner wrote.
+        body = body.decode("utf-16", "replace").encode("utf-8", "replace")
     for byte in (b"\xef", b"\xbb", b"\xbf"):  # a byte order mark, or what an editor left of it
         if not body.startswith(byte):
             break
         body = body[1:]
     for match in _LINE.finditer(body):
-        name, value = match.groups()
+        name, value, word = match.groups()
+        value = word if value is None else value
         yield name[:1].lower(), value[:_LINE_CAP].decode("utf-8", "surrogateescape").rstrip()
 
 
@@ -130,11 +144,8 @@ def _compiled(lines: list[tuple[bytes, str]]) -> Rules:
 
 
 def _seconds(value: str) -> float | None:
-    try:
-        seconds = float(value[:20])
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
+    found = _SECONDS.fullmatch(value)
+    return float(found[1].replace(",", ".")) if found else None
 
 
 def _pattern(value: str) -> str:
@@ -144,7 +155,7 @@ def _pattern(value: str) -> str:
         value = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
     if "$" in value:
         value = value[:-1].replace("$", "%24") + value[-1:]
-    return _decoded(value)
+    return _decoded(_NEVER_IN_URIS.sub(_percent, value))
 
 
 def _address(path: str) -> str:
@@ -152,7 +163,21 @@ def _address(path: str) -> str:
 
     RFC 9309, 2.2.3: patterns spell a literal `*` and `$` as `%2A` and `%24`.
     """
-    return _decoded(path.replace("*", "%2A").replace("$", "%24"))
+    return _decoded(_NEVER_IN_URIS.sub(_percent, path.replace("*", "%2A").replace("$", "%24")))
+
+
+def _percent(match: re.Match[str]) -> str:
+    return f"%{ord(match[0]):02X}"
+
+
+def _freed(text: str) -> str:
+    """The same with what is free in a query decoded there."""
+    path, mark, query = text.partition("?")
+    return path + mark + _FREE_IN_QUERY.sub(_character, query) if "%" in query else text
+
+
+def _character(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
 
 
 def _decoded(text: str) -> str:
