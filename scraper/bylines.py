@@ -46,7 +46,7 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _SPLIT = re.compile(
-    r"\s*(?:[,;/|•·、，；]|\s(?:and|und|et|y|och|og|en|ja|и|та|ve|dan|with|avec|mit|con)\s|\s?&\s?|\s[–—-]\s)\s*"
+    r"\s?(?:[,;/|•·、，；]|\s(?:and|und|et|y|och|og|en|ja|и|та|ve|dan|with|avec|mit|con)\s|\s?&\s?|\s[–—-]\s)\s?"
 )
 _CUT = re.compile(
     r"\s+(?:in|for|at|from|aus|für|à|à l'|pour|special to|is an?|is the|was|has)\s.*$"
@@ -105,6 +105,7 @@ _ADDRESS = re.compile(r"\b(?:https?://|www\.)[^\s,;|]*|[^\s@,;|]{1,64}@[^\s,;|]{
 _BUTTON = re.compile(
     r"(?i)(?:share|tweet|send|post|pin|print|read|view|see|click|sign|log|min|watch)\s(?:on|by|this|to|via|it|more|in|all|here|read)\b"
 )
+_LONGEST_PART = 1000  # characters of a byline in which a name is looked for
 _GLUE = frozenset({"and", "und", "et", "y", "by", "von", "par", "por", "with", "the", "and by"})
 _SUFFIX = re.compile(r"(?i)^(?:jr|sr|ii|iii|iv)\.?$")
 _TITLE = re.compile(r"(?i)^(?:dr|mr|mrs|ms|prof)\.?\s+(?=\S)")
@@ -143,13 +144,13 @@ def strip_prefix(text: str) -> str:
 
 def is_agency(name: str) -> bool:
     """Is this the name of a news agency?"""
-    bare = re.sub(r"^[Tt]he\s+|^\(|\)$|\s+via\s.*$|\s+staff$|\s+기자(?:\s.*)?$", "", name.strip(" .,()"))
+    bare = re.sub(r"^[Tt]he\s|^\(|\)$|\svia\s.*$|\sstaff$|\s기자(?:\s.*)?$", "", _folded(name).strip(" .,()"))
     return bare in _AGENCY_KEYS or (len(bare) >= 5 and bare.casefold() in _AGENCY_KEYS)
 
 
 def person(text: str) -> str | None:
     """A part of a byline as a name: degrees, places and addresses cut; None when no name is left or it is a role."""
-    name = _CUT.sub("", _TITLE.sub("", strip_prefix(text))).strip(" .,:;|-–—*\"“”'‘’()[]")
+    name = _CUT.sub("", _TITLE.sub("", strip_prefix(_folded(text)))).strip(" .,:;|-–—*\"“”'‘’()[]")
     if not 2 <= len(name) <= 60 or _NO_NAME.search(name) or _DEGREE.match(name):
         return None
     words = name.split()
@@ -159,6 +160,11 @@ def person(text: str) -> str | None:
         return None
     # "by staff": in scripts with capitals a name has one somewhere.
     return None if name.islower() and name.isascii() and len(words) > 3 else name
+
+
+def _folded(part: str) -> str:
+    """One line of bounded length: a run of blanks, or a page in the place of a name, would cost its square."""
+    return " ".join(part[:_LONGEST_PART].split())
 
 
 def _parts(text: str) -> list[str]:

@@ -296,7 +296,7 @@ def resolver_overrides(fetch: FetchSettings) -> dict[str, str]:
     overrides = {}
     for line in lines:
         name, _, address = line.partition("=")
-        if not re.fullmatch(r"\S+:\d{1,5}=\S+:\d{1,5}", line) or not _ports_exist(name, address):
+        if not re.fullmatch(r"[^\s=]+:[0-9]{1,5}=[^\s=]+:[0-9]{1,5}", line) or not _ports_exist(name, address):
             raise ConfigError(f"resolver override {line!r}: write host:port=address:port")
         overrides[name.lower()] = address
     return overrides

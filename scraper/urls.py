@@ -42,6 +42,8 @@ _SURT_PLAIN = re.compile(
 _SURT_SESSION_MARKS = ("sid=", "sessionid", "cfid=")
 # Google's Safe Browsing canonicalization, from which SURT keys take this: "percent-escape all characters that are
 # <= ASCII 32, >= 127, # or %".
+# A key ends at the first blank of its line: of what is no address at all, none may come into it.
+_SURT_UNSORTABLE = re.compile(r"[^\x21-\x7e]")
 _SURT_ESCAPED = re.compile(rb"[^\x21-\x7e]|[#%]")
 
 
@@ -58,9 +60,9 @@ def target(url: str, base: str | None = None) -> Target:
 
     Raises `NotATarget` for other schemes than http and https and for what no browser would resolve.
     """
-    if len(url) > LONGEST_URL:
+    if len(url) > LONGEST_URL or len(full := _href(url, base)) > LONGEST_URL:
+        # The normal form is the longer one: what is stored must be a target when it is read back.
         raise NotATarget("malformed", f"{bare(url[:200])}… ({len(url)} characters)")
-    full = _href(url, base)
     scheme, _, rest = full.partition(":")
     if scheme not in SCHEMES:
         raise NotATarget("scheme", bare(url))
@@ -126,7 +128,7 @@ def surt(href: str) -> str:
     Unescaped as far as can be, lower-cased, `www.` and session ids dropped, query arguments sorted: what pywb and
     cdxj-indexer compute, for under another key they would not find a capture. A key only: two addresses may share one.
     """
-    return _surt_plain(href) or _surt_any(href)
+    return _surt_plain(href) or _SURT_UNSORTABLE.sub(_percent_encoded, _surt_any(href))
 
 
 def _surt_plain(href: str) -> str:
@@ -191,6 +193,10 @@ def _surt_unescaped(text: bytes) -> bytes:
 
 def _percent(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
+
+
+def _percent_encoded(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02x}" for byte in found[0].encode("utf-8", "replace"))
 
 
 def _split_authority(rest: str) -> tuple[str, str, str]:

@@ -86,8 +86,11 @@ def read(archive: zipfile.ZipFile, name: str, size_bytes: int) -> Wacz:
 
 
 def member(archive: zipfile.ZipFile, path: str) -> IO[bytes]:
-    """One member, for reading."""
-    return archive.open(path)
+    """One member, for reading. Raises what `DAMAGES` names."""
+    try:
+        return archive.open(path)
+    except UnicodeDecodeError as error:  # its two names do not agree, and the second one is no text at all
+        raise zipfile.BadZipFile(f"{path!r}: the name before its content is another one") from error
 
 
 def _is_warc(path: str) -> bool:

@@ -93,9 +93,10 @@ def read_line(line: bytes, path: Path) -> IndexEntry:
         fields = json.loads(found[3])
         where = Location(str(fields["filename"]), int(fields["offset"]), int(fields["length"]))
         key, timestamp = found[1].decode(), found[2].decode()
-        return IndexEntry(
-            key, timestamp, fields["url"], fields["digest"], where, fields.get("mime"), fields.get("status")
-        )
+        url, digest, mime, status = fields["url"], fields["digest"], fields.get("mime"), fields.get("status")
+        if not all(isinstance(text, str) for text in (url, digest, mime or "", status or "")):
+            raise ValueError("a field is no text")
+        return IndexEntry(key, timestamp, url, digest, where, mime, status)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path}: this index is damaged; run `scraper rebuild` to make it again") from error
 

@@ -111,7 +111,8 @@ def _value(text: str, role: Role | None, line: int, spread: bool = False) -> Ite
 
 # ---------------------------------------------------------------------- JSON
 
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)"(\s*+:)?|[{}\[\]]', re.DOTALL)
+# A string that never closes runs to the end: from each of its quotes on, it would else be read once more.
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*+:)?|\\?\Z)|[{}\[\]]', re.DOTALL)
 
 
 def read_json(text: str) -> tuple[Citation, ...]:

@@ -29,7 +29,7 @@ _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,1000}>")
 _DELIMITERS = re.compile(r"\*+|_+|~~|`+")
 
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
-_CLOSING_HASHES = re.compile(r"[ \t]+#+[ \t]*$")
+_CLOSING_HASHES = re.compile(r"(?<![ \t])[ \t]+#+[ \t]*$")
 _UNDERLINE = re.compile(r"=+[ \t]*|-{2,}[ \t]*")
 _RULE = re.compile(r"(?:[-*_][ \t]*){3,}|[=~+]{3,}")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•][ \t]+|\d{1,9}[.)][ \t]+)(?:\[[ xX]\][ \t]+)?")
