@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from scraper.model import State
 
 MIB = 1 << 20
 MOST_MEMORY_MIB = 120
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 PROGRAM = """
 import asyncio, gzip, resource, sys, threading
@@ -59,7 +61,7 @@ def peak_mib(site: Site, path: str, hosts: int) -> tuple[set[str], int]:
     return set(answers), int(peak.split()[1])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@LINUX
 def test_many_large_answers_at_once_take_little_memory(site: Site) -> None:
     body = bytes(18 * MIB)
     sent = site.reply("/large", body=body)
@@ -69,9 +71,8 @@ def test_many_large_answers_at_once_take_little_memory(site: Site) -> None:
     assert peak < MOST_MEMORY_MIB
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@LINUX
 def test_a_head_of_a_hundred_mebibytes_takes_little_memory(site: Site) -> None:
-    site.behave("/head", lambda connection, seen: [connection.send(b"X-Long: " + b"y" * MIB) for _ in range(100)])
     site.reply(
         "/head", raw=b"HTTP/1.1 200 OK\r\n" + b"X-Long: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * (2 * MIB)
     )
@@ -103,6 +104,7 @@ def test_nothing_is_lost_where_memory_ends_and_the_disk_begins(surplus: int) -> 
     assert kept[:] == data[7:]
 
 
+@LINUX
 def test_the_file_of_a_large_answer_has_no_name_and_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,4 +132,22 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_what_was_kept_stays(cli: C
     assert "TMPDIR" in done.stderr
     assert "Traceback" not in done.stderr
     assert cli.ledger()[cli.site.url("/small")] == str(State.CAPTURED)
+    assert cli.run("run").returncode == 0
+    assert set(cli.ledger().values()) == {str(State.CAPTURED)}
     assert cli.run("check").returncode == 0
+    assert len(cli.site.seen("/small")) == 1
+
+
+@LINUX
+def test_two_gibibytes_out_of_two_mebibytes_are_not_unpacked_in_memory(site: Site) -> None:
+    packer = zlib.compressobj(9, wbits=-15)
+    block = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)  # nothing before it is referred to
+    packed = b"\x1f\x8b\x08" + bytes(6) + b"\xff" + 2048 * block
+    assert len(packed) < 2.2 * MIB
+    site.reply("/bomb", body=packed, headers={"Content-Encoding": "gzip"})
+    answers, peak = peak_mib(site, "bomb", 8)
+    assert len(answers) == 1
+    assert answers.pop().startswith("whole")
+    assert peak < MOST_MEMORY_MIB
+    capture = fetch(site.settings(robots="ignore"), site.url("/bomb"))
+    assert str(capture.outcome) == "failed(too large)"
