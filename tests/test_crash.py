@@ -1,0 +1,68 @@
+"""A run that is killed at any instant loses nothing, doubles nothing, and goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli import Cli
+from crash import CountingSite, Round, live
+
+NewLife = Callable[[str], tuple[Cli, CountingSite]]
+
+
+@pytest.fixture
+def new_life(tmp_path: Path) -> Iterator[NewLife]:
+    """Makes a site and an archive of their own, with WARCs that are closed after a megabyte."""
+    sites: list[CountingSite] = []
+
+    def make(name: str) -> tuple[Cli, CountingSite]:
+        folder = tmp_path / name
+        folder.mkdir()
+        site = CountingSite()
+        site.open(folder)
+        sites.append(site)
+        return SmallFiles(folder, site), site
+
+    yield make
+    for site in sites:
+        site.close()
+
+
+class SmallFiles(Cli):
+    """A command line under settings that close a WARC after a megabyte."""
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*super().command(*arguments), "--set", "warc.segment_mib=1"]
+
+
+def judged(rounds: list[Round]) -> str:
+    struck = [found for found in rounds if found.struck]
+    clean = sum(found.is_clean for found in struck)
+    for found in rounds:
+        if not found.is_clean:
+            print(found)
+    return f"{clean} of {len(struck)}"
+
+
+@pytest.mark.parametrize("requisites", [False, True])
+def test_after_a_kill_at_any_instant_the_archive_is_whole_and_nothing_is_lost(
+    new_life: NewLife, requisites: bool
+) -> None:
+    rounds = live(*new_life("life"), seed=20260504 + requisites, kills=4, requisites=requisites, pages=16)
+    assert judged(rounds) == "4 of 4"
+    assert all(found.is_clean for found in rounds)
+
+
+@pytest.mark.long
+def test_after_200_kills_the_archive_is_whole_and_nothing_is_lost(
+    new_life: NewLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rounds: list[Round] = []
+    for seed in range(20):
+        rounds += live(*new_life(f"life-{seed}"), seed=seed, kills=10, requisites=seed % 3 == 2)
+        with capsys.disabled():
+            print(f"kills after which the archive was whole: {judged(rounds)}")
+    assert judged(rounds) == "200 of 200"
+    assert all(found.is_clean for found in rounds)
