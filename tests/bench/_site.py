@@ -178,7 +178,7 @@ async def _serve(hosts: int, authority: trustme.CA | None) -> None:
     print(port, flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         if line.strip() == "first":  # when did the first request come? Ask anew from now on
-            print(_Site.first_at, flush=True)
+            print(_Site.first_at or 0.0, flush=True)
             _Site.first_at = None
 
 
