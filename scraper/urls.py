@@ -21,7 +21,7 @@ LONGEST_URL = 16_384  # characters; servers take half of it, and logs should sta
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
 _USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:|(?<![^\s\"'(<\[]))[/\\]{2})[^\s/\\?#<>\"]*@")
 # Of one URL alone: all up to the last @ before the path, with or without a scheme; an address of mail stays.
-_ONE_USERINFO = re.compile(r"^(\s*(?!mailto:)(?:[a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?[/\\]*)[^/\\?#]*@")
+_ONE_USERINFO = re.compile(r"^(\s*+(?!mailto:)(?:[a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?[/\\]*)[^/\\?#]*@")
 _SURT_WWW = re.compile(r"^www\d*\.")
 _SURT_SESSIONS = (
     re.compile(rb"jsessionid=[0-9a-z]{32}(?:&|\Z)"),
