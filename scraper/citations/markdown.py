@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from scraper.citations.boundaries import EXPLICIT_START, Found, scan
 
-_QUOTE_MARK = re.compile(r"(?m)^(?:[ ]{0,3}>[ ]?)+(?=[^\s>])")
+_QUOTE_MARK = re.compile(r"(?m)^(?:[ ]{0,3}>[ ]?)++(?=[^\s>])")
 _CONSTRUCT = re.compile(
     r"\]\(|\]\[([^\[\]\n]{0,200})\]|(?m:^) {0,3}\[([^\[\]\n^][^\[\]\n]{0,200})\]:"
     r"|<(?=[A-Za-z/])|\[(?=[^\[\]\n]{1,200}\](?![(\[:]))"
@@ -24,7 +24,7 @@ _DESTINATION_MARK = re.compile(r"\\[!-/:-@\[-`{-~]|\]\(|[()\s]")
 _WORD = re.compile(r"\S+")
 _BLANKS = re.compile(r"[ \t]*(?:\n[ \t]*(?=\S))?")
 _TITLE = re.compile(
-    r"""[ \t]*(?:\n[ \t]*)?(?:"[^"\n]{0,300}+"|'[^'\n]{0,300}+'|\([^()\n]{0,300}+\))?[ \t]*(?:\n[ \t]*)?\)"""
+    r"""[ \t]*+(?:\n[ \t]*+)?(?:"[^"\n]{0,300}+"|'[^'\n]{0,300}+'|\([^()\n]{0,300}+\))?[ \t]*+(?:\n[ \t]*+)?\)"""
 )
 _TITLE_START = re.compile(r"[ \t\n]+[\"'(]")
 _REST = re.compile(r"\n[ \t]*([^\s()<>]{1,2000})\)")

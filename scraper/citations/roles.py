@@ -16,7 +16,7 @@ from scraper.model import Role
 _HEAD = re.compile(
     r"(?m)^[ \t\u3000]*+(?:[>*_#+•·‣–—\-(\[\"“'|~]++[ \t]*+|\d{1,3}[.)][ \t]++){0,6}([^\n:：*\[\]()<>|]{1,60}+)"
 )
-_GLUED_SCHEME = re.compile(r"(?i)[\s\-–—=→]*\b(?:h(?:tt|xx)ps?|www\..*)$")
+_GLUED_SCHEME = re.compile(r"(?i)(?<![\s\-–—=→])[\s\-–—=→]*\b(?:h(?:tt|xx)ps?|www\..*)$")
 _NOTE = re.compile(r"[*_ \t]*+(?:\([^()\n]{0,40}\)|\[\d{1,3}\])?[*_ \t\u3000]*+")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•·]|\d{1,3}[.)])[ \t]|[ \t]*\[")
 _MARKS = " \t\u3000>*_#+•·‣–—-(\"“'|~«!<"

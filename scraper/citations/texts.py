@@ -9,7 +9,7 @@ from scraper.citations import facts, markdown, roles
 from scraper.citations.cite import cite, target_line, unique
 from scraper.model import Citation, Facts, Role
 
-_COMMENT = re.compile(r"\s+#(?:\s.*)?$|\t.*$")
+_COMMENT = re.compile(r"(?s)(?<!\s)\s+#(?:\s.*)?$|\t.*$")
 _SHORTCUT_FILE = re.compile(r"(?i)\s*\[InternetShortcut\]")
 _SHORTCUT_URL = re.compile(r"(?i)^\s*(?:base)?url\s*=\s*(.*)$")
 

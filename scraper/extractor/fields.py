@@ -14,7 +14,9 @@ from scraper.extractor.structured import Structured, clean
 from scraper.model import Evidence, Image
 
 _WORD = re.compile(r"\w+")
-_PARTS = re.compile(r"\s+(?:\||-|–|—|::|»|«|·|•|/|:)\s+|\s*\|\s*|\s*｜\s*|\s*_\s*(?=[^_]{2,30}$)")
+_PARTS = re.compile(
+    r"\s{1,20}(?:\||-|–|—|::|»|«|·|•|/|:)\s{1,20}|\s{0,20}\|\s{0,20}|\s{0,20}｜\s{0,20}|\s{0,20}_\s{0,20}(?=[^_]{2,30}$)"
+)
 _LANGUAGE = re.compile(r"^[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8}){0,3}$")
 _CREDIT = re.compile(
     r"^(?P<caption>.*?)[\s(\[|]{1,3}(?P<credit>(?:(?:photo(?:graph)?|image|picture|foto|bild|credit|source"

@@ -13,8 +13,10 @@ _LONGEST = 2 * 1024 * 1024  # characters
 _MOST_OBJECTS = 5000
 
 # Possessive, hence linear: a string, a comment, or a comma before a closing bracket.
+# What is opened and never closed runs to the end: looked for from each beginning, it would cost its square.
 _SLOPPY = re.compile(
-    r'("(?:[^"\\]++|\\.)*+")|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/|//[^\n]*+|,(?=\s*+[}\]])|;\s*+\Z', re.DOTALL
+    r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)|//[^\n]*+|,(?=\s*+[}\]])|;\s*+\Z',
+    re.DOTALL,
 )
 _WRAPPERS = re.compile(r"<!--|-->|(?://|/\*)?\s?(?:<!\[CDATA\[|\]\]>)(?:\s?\*/)?")
 _SALVAGE = re.compile(
