@@ -19,7 +19,9 @@ SCHEMES = frozenset(DEFAULT_PORTS)
 LONGEST_URL = 16_384  # characters; servers take half of it, and logs should stay readable
 
 # `user:password@` after the scheme, up to the last @ before the path, as the WHATWG parser reads it.
-_USERINFO = re.compile(r"(?i)((?:\b[a-z][a-z0-9+.-]{0,20}:|(?<![^\s\"'(<\[]))[/\\]{2})[^\s/\\?#<>\"]*@")
+_USERINFO = re.compile(
+    r"(?i)((?:\bhttps?:[/\\]{1,9}|(?:\b[a-z][a-z0-9+.-]{0,20}:|(?<![^\s\"'(<\[]))[/\\]{2}))[^\s/\\?#<>\"]*@"
+)
 # Of one URL alone: all up to the last @ before the path, with or without a scheme; an address of mail stays.
 _ONE_USERINFO = re.compile(r"^(\s*+(?!mailto:)(?:[a-zA-Z][a-zA-Z0-9+.-]{0,20}:)?[/\\]*)[^/\\?#]*@")
 _SURT_WWW = re.compile(r"^www\d*\.")
