@@ -350,7 +350,7 @@ class StateFile(Forgetting):
         """Committed captures whose text is missing; of those with the same text (redirects, imports) the first."""
         self._run(
             "UPDATE visits SET (text_path, title) = (SELECT v.text_path, v.title FROM visits v WHERE v.text_path > '' "
-            f"AND {SAME_TEXT} LIMIT 1) WHERE text_path IS NULL AND EXISTS "
+            f"AND {SAME_TEXT} LIMIT 1) WHERE text_path IS NULL AND page_offset IS NOT NULL AND EXISTS "
             f"(SELECT 1 FROM visits v WHERE v.text_path > '' AND {SAME_TEXT})"
         )
         return first_of_each_text(self._run(f"SELECT {TEXT_JOB} FROM visits WHERE text_path IS NULL AND {HAS_PAGE}"))
