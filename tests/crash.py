@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -166,7 +167,7 @@ class Life:
         root = self.cli.archive
         with StateReader.open_for_reading(root) as state:
             rows = list(state.query("SELECT * FROM visits ORDER BY id"))
-            stand = dict(state.query("SELECT href, state FROM targets"))
+            stand = {row["href"]: row["state"] for row in state.query("SELECT href, state FROM targets")}
         wanted = {url: "dead" if self._is_gone(url) else "captured" for url in self._cited}
         found.lost = [f"{url}: {stand.get(url)}" for url, state in wanted.items() if stand.get(url) != state]
         self._read_records(found)
@@ -196,13 +197,13 @@ class Life:
                 found.torn.append(f"{path.name}: {error!r}")
         found.doubled = [name for name, count in (ids + exchanges).items() if count > 1]
 
-    def _read_texts(self, found: Round, rows: list[object]) -> None:
+    def _read_texts(self, found: Round, rows: Sequence[sqlite3.Row]) -> None:
         folder = self.cli.archive / "collections/main"
-        known = {row["text_path"] for row in rows if row["text_path"]}  # type: ignore[index]
+        known = {row["text_path"] for row in rows if row["text_path"]}
         there = {str(path.relative_to(folder).with_suffix("")) for path in (folder / "text").rglob("*.json")}
         found.texts_without_record = sorted(there - known)
         found.lost += [f"{path}: no such text" for path in known - there]
-        found.lost += [f"{row['href']}: no text" for row in rows if row["text_path"] is None]  # type: ignore[index]
+        found.lost += [f"{row['href']}: no text" for row in rows if row["text_path"] is None]
         found.torn += [str(path) for path in self.cli.archive.rglob("*.tmp")]
 
     def _refetched(self, seen_before: int, killed_at: int) -> list[str]:

@@ -12,13 +12,16 @@ from scraper.errors import IntegrityError
 STAGING = ".rebuild"  # where a rebuild makes its index files
 
 
-def sweep(layout: Layout) -> None:
+def sweep(layout: Layout, *, after_crash: bool) -> None:
     """Remove what was left half done of derived files; at the start of a run, under the lock.
 
-    It costs one look into three folders, and more only where something is found.
+    It costs one look into three folders, and into those of the texts only after a crash.
     """
-    for folder in (layout.warcs, layout.indexes, layout.pages.parent):
-        for path in folder.glob(".*.tmp"):
+    places = [(layout.warcs, ".*.tmp"), (layout.indexes, ".*.tmp"), (layout.pages.parent, ".*.tmp")]
+    if after_crash:
+        places.append((layout.text, "*/*/.*.tmp"))
+    for folder, names in places:
+        for path in folder.glob(names):
             with writing(path):
                 path.unlink(missing_ok=True)
     shutil.rmtree(layout.folder / STAGING, ignore_errors=True)

@@ -62,12 +62,13 @@ class _Extent:
     what_ends_it: str
 
 
-def recover(root: Path, name: str, marks: Mapping[str, int]) -> Recovery:
+def recover(root: Path, name: str, marks: Mapping[str, int], *, after_crash: bool = True) -> Recovery:
     """Put a collection in order after a run that did not end well; at the start of a run, under the lock.
 
     `marks` are the commit marks: of each WARC the largest `Kept.end` that the state knows (of robots.txt visits
     too), 0 where absent. Every `.open` file is closed: what is torn at its end moves to `quarantine/`, what is damaged
-    before whole records is copied there and its place filled, so that no record moves.
+    before whole records is copied there and its place filled, so that no record moves. Not `after_crash`: the last run
+    ended well, and less is looked at.
     """
     layout = Layout(root, name)
     quarantined: list[Path] = []
@@ -82,7 +83,7 @@ def recover(root: Path, name: str, marks: Mapping[str, int]) -> Recovery:
             losses += [f"{path}: {what}; moved to {layout.quarantine}; what was lost is due again" for what in lost]
         if found.end:
             _close(layout, path)
-    sweep(layout)
+    sweep(layout, after_crash=after_crash)
     return Recovery(tuple(quarantined), tuple(reread), tuple(losses))
 
 

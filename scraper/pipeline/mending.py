@@ -21,12 +21,16 @@ _SIDE_FILES = ("", "-wal", "-shm")
 
 @dataclass(frozen=True, slots=True)
 class Mender:
-    """Brings an archive in order, and tells of it. Not `is_adopting`: all visits are going to be read again."""
+    """Brings an archive in order, and tells of it. Not `is_adopting`: all visits are going to be read again.
+
+    Not `after_crash`: the last run ended well.
+    """
 
     root: Path
     settings: Settings
     listener: Listener
     is_adopting: bool = True
+    after_crash: bool = True
 
     def opened_state(self) -> StateFile:
         """The state, with all that the WARCs hold in it; one that is damaged is set aside and made anew."""
@@ -63,7 +67,7 @@ class Mender:
 
     def _adopt_leftovers(self, collection: str, state: StateFile, is_lost: bool) -> None:
         """Take in what lies beyond the commit mark, or what no state tells of; torn bytes are in quarantine."""
-        recovery = archiver.recover(self.root, collection, state.marks(collection))
+        recovery = archiver.recover(self.root, collection, state.marks(collection), after_crash=self.after_crash)
         for warc in recovery.reread:
             state.forget_warc(collection, warc)
         marks = state.marks(collection)

@@ -73,9 +73,7 @@ class Remembering:
 
 def after(memory: HostMemory, answer: archiver.Answer, settings: FetchSettings) -> HostMemory:
     """A host's memory once an answer has come, as its fetcher had it."""
-    broken = answer.status == 0 or answer.truncated not in (None, Truncation.LENGTH)
-    failed = broken or answer.status in _ASKS_FOR_PATIENCE or answer.status >= 500
-    slowdown = politeness.slowdown_after(memory.slowdown, answer.status, failed)
+    slowdown = politeness.slowdown_after(memory.slowdown, answer.status, _failed(answer))
     wait = politeness.delay_seconds(settings, None, answer.seconds, slowdown)
     is_good = 200 <= answer.status < 300 or answer.status == 304
     if answer.retry_after and not is_good:
@@ -87,15 +85,22 @@ def after(memory: HostMemory, answer: archiver.Answer, settings: FetchSettings) 
     return replace(memory, response_seconds=answer.seconds, slowdown=slowdown)
 
 
+def _failed(answer: archiver.Answer) -> bool:
+    """Whether an answer speaks against its host."""
+    is_broken = answer.status == 0 or answer.truncated not in (None, Truncation.LENGTH)
+    return is_broken or answer.status in _ASKS_FOR_PATIENCE or answer.status >= 500
+
+
 def _decided(memory: HostMemory, recorded: archiver.Recorded) -> HostMemory:
     """Whether a page's visit speaks for or against the host that was asked last."""
     outcome, last = recorded.outcome, recorded.answers[-1] if recorded.answers else None
     if outcome.state in (State.CAPTURED, State.UNCHANGED, State.DEAD):
         return replace(memory, failures=0)
-    if outcome.state is not State.FAILED or outcome.reason in _NOT_THE_HOSTS_FAULT:
+    if outcome.state not in (State.FAILED, State.DEFERRED) or outcome.reason in _NOT_THE_HOSTS_FAULT:
         return memory
-    answered = last is not None and last.status and last.truncated is None
-    if answered and last and last.status < 500 and last.status not in _ASKS_FOR_PATIENCE:
+    if last is None and outcome.state is State.DEFERRED:
+        return memory  # it was not asked
+    if last is not None and not _failed(last):
         return replace(memory, failures=0)
     memory = replace(memory, failures=memory.failures + 1)
     return _held(memory, recorded, politeness.rest_seconds(memory.failures))

@@ -41,7 +41,7 @@ def opened(root: Path, settings: Settings, listener: Listener, *, anew: bool = F
         )
     with archiver.Lock(root):
         ended_well = not (root / f"{FILE_NAME}-wal").exists()
-        mender = Mender(root, settings, listener, is_adopting=not anew)
+        mender = Mender(root, settings, listener, is_adopting=not anew, after_crash=not ended_well)
         state = mender.opened_state()
         collection = archiver.Collection(
             root, settings.collection, info=warcinfo(settings), segment_bytes=settings.warc.segment_mib * MIB
