@@ -110,17 +110,38 @@ def test_files_that_cannot_grow_end_a_run_with_74_and_the_next_one_goes_on(cli: 
 # --------------------------------------------------------------------- damage
 
 
-def killed_while_waiting(cli: Cli, *urls: str) -> Path:
+def killed_while_waiting(cli: Cli, *urls: str, until_texts: int = 0) -> Path:
     """A run that archived some pages and was killed; gives the file that it left open."""
     waits = held_up(cli)
     cli.citing(*urls, waits)
     running = cli.start("run")
-    until(lambda: _committed(cli) >= len(urls))
+    until(lambda: _committed(cli) >= len(urls) and _texts(cli) >= until_texts)
     running.kill()
     running.communicate(timeout=60)
     cli.site.reply("/waits", headers=HTML, body=PAGE.format("Here").encode())
     (path,) = (cli.archive / "collections/main/archive").glob("*.open")
     return path
+
+
+def test_a_text_whose_capture_was_lost_does_not_stay_as_if_it_had_one(cli: Cli) -> None:
+    url = page(cli, "/a", "Lost")
+    path = killed_while_waiting(cli, url, until_texts=1)
+    with StateReader.open_for_reading(cli.archive) as state:
+        (visit,) = state.visits()
+    data = bytearray(path.read_bytes())
+    data[visit["page_offset"] + 60] ^= 4
+    path.write_bytes(data)
+    assert "what was lost is due again" in cli.run("run").stderr
+    folder = cli.archive / "collections/main"
+    assert (folder / "quarantine" / f"{visit['text_path']}.md").read_text().startswith("# Lost")
+    assert not (folder / f"{visit['text_path']}.md").exists()
+    assert "# Lost" in cli.run("show", url).stdout  # of the capture that took its place
+    assert faults(cli) == []
+
+
+def _texts(cli: Cli) -> int:
+    with StateReader.open_for_reading(cli.archive) as state:
+        return state.count_texts("main")
 
 
 def _committed(cli: Cli) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scraper import archiver
 from scraper.archiver.layout import writing
+from scraper.archiver.quarantine import move
 from scraper.errors import StateDamaged
 from scraper.pipeline.adopting import adopt_unknown, row_of_recorded
 from scraper.pipeline.listening import Listener
@@ -68,10 +69,11 @@ class Mender:
     def _adopt_leftovers(self, collection: str, state: StateFile, is_lost: bool) -> None:
         """Take in what lies beyond the commit mark, or what no state tells of; torn bytes are in quarantine."""
         recovery = archiver.recover(self.root, collection, state.marks(collection), after_crash=self.after_crash)
-        for warc in recovery.reread:
-            state.forget_warc(collection, warc)
+        texts = {text for warc in recovery.reread for text in state.forget_warc(collection, warc)}
         marks = state.marks(collection)
         adopted = self._adopt_beyond(collection, state, marks) if self.is_adopting else 0
+        if texts and self.is_adopting:
+            self._set_texts_aside(collection, state, texts)
         state.commit()
         if adopted and is_lost:
             again = "documents and citations return as they are read again"
@@ -82,6 +84,16 @@ class Mender:
             self.listener.trouble(sentence)
         for path in recovery.quarantined:
             self.listener.note(f"{path}: torn bytes of an interrupted run were moved here")
+
+    def _set_texts_aside(self, collection: str, state: StateFile, texts: set[str]) -> None:
+        """Move what was made of captures that are lost into quarantine: no text without its record."""
+        made = archiver.Texts(self.root, collection)
+        due = {made.stem(job.final_href, job.captured_at) for job in state.text_jobs()}
+        layout = archiver.Layout(self.root, collection)
+        for stem in sorted(texts - due - set(state.texts_of(collection))):
+            for file in (layout.folder / f"{stem}.md", layout.folder / f"{stem}.json"):
+                if file.exists():
+                    move(layout, file, str(file.relative_to(layout.folder)))
 
     def _adopt_beyond(self, collection: str, state: StateFile, marks: Mapping[str, int]) -> int:
         with adopting(self.root, state, self.settings) as adoption:

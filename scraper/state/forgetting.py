@@ -20,9 +20,14 @@ class Forgetting(StateReader):
         for table in ("uses", "visits", "payloads", "segments"):
             self._run(f"DELETE FROM {table}")
 
-    def forget_warc(self, collection: str, warc: str) -> None:
-        """Before one WARC is read again: its visits go, what was visited is pending, and its payloads are not held."""
+    def forget_warc(self, collection: str, warc: str) -> set[str]:
+        """Before one WARC is read again: its visits go, what was visited is pending, and its payloads are not held.
+
+        Gives the texts of these visits: paths without suffix, relative to the collection's folder.
+        """
         values = {"collection": collection, "warc": warc}
+        texts = self._run(f"SELECT text_path FROM visits WHERE id IN ({_OF_WARC}) AND text_path > ''", values)
+        forgotten = {row[0] for row in texts}
         self._run(
             "UPDATE targets SET state = 'pending', reason = '', due_at = NULL, failures = 0, visited_at = NULL, "
             "good = (SELECT max(v.id) FROM visits v WHERE v.target = targets.id AND v.state = 'captured' "
@@ -40,9 +45,11 @@ class Forgetting(StateReader):
         self._run(f"UPDATE visits SET of_visit = NULL WHERE of_visit IN ({_OF_WARC})", values)
         for table in ("visits", "segments"):
             self._run(f"DELETE FROM {table} WHERE collection = :collection AND warc = :warc", values)
+        return forgotten
 
     def forget_text(self, collection: str, path: str) -> None:
         """Before a text is made again: no visit has it."""
         self._run(
-            "UPDATE visits SET text_path = NULL, title = NULL WHERE collection = ? AND text_path = ?", (collection, path)
+            "UPDATE visits SET text_path = NULL, title = NULL WHERE collection = ? AND text_path = ?",
+            (collection, path),
         )
