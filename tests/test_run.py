@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import resource
 import shutil
 import signal
@@ -133,7 +134,8 @@ def test_an_archive_that_cannot_be_written_ends_with_74(cli: Cli) -> None:
 
 def test_a_disk_that_fills_up_ends_with_74_and_the_next_run_loses_and_repeats_nothing(cli: Cli) -> None:
     first, second = page(cli, "/small"), cli.site.url("/large")
-    cli.site.reply("/large", headers=HTML, body=bytes(range(256)) * 8000)
+    # Less than would wait in a temporary file, and nothing that could be packed.
+    cli.site.reply("/large", headers={"Content-Type": "image/png"}, body=random.Random(1).randbytes(900_000))
     cli.settings["delay_seconds"] = 0.3
     cli.citing(first, second)
 
