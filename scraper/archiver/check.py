@@ -5,191 +5,290 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from scraper.archiver import foreign, foreign_index, records
-from scraper.archiver.index import entry_of, index_files, read_line
+from scraper.archiver.check_index import check_index
+from scraper.archiver.history import Seen, next_visit, uses_of
+from scraper.archiver.imports import Imports
+from scraper.archiver.index import entry_of
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
+from scraper.archiver.lock import Watch
 from scraper.archiver.members import Damaged, Member
+from scraper.archiver.problems import RECOVER, REPAIR, RESTORE, Kind, Problem
 from scraper.archiver.records import Record
+from scraper.archiver.survey import Survey
 from scraper.errors import IntegrityError
 from scraper.model import Location
 
-RESTORE = (
-    "put the file back from a copy, or move it and its .sha256 away and run `scraper rebuild`: "
-    "its pages are then fetched again"
-)
-REBUILD = "run `scraper rebuild`"
-RECOVER = "the next `scraper run` sets it right"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it must be: in which file, where, what, and what to do next."""
-
-    path: Path
-    offset: int | None
-    what: str
-    advice: str
-
-    def __str__(self) -> str:
-        where = f" at offset {self.offset}" if self.offset is not None else ""
-        return f"{self.path}{where}: {self.what}; {self.advice}"
-
-
-@dataclass(slots=True)
-class _Found:
-    """What the WARCs hold, gathered while they are read: the yardstick for index and state."""
-
-    records: set[tuple[str, int, int]] = field(default_factory=set)
-    listed: dict[tuple[str, int], int] = field(default_factory=dict)  # -> hash of the index line it must have
-    damaged: set[str] = field(default_factory=set)
-    originals: set[tuple[str, str]] = field(default_factory=set)  # (URL, payload digest) of responses
-    revisits: list[tuple[Path, int, str, str]] = field(default_factory=list)
+_SEAL = re.compile(r"([0-9a-f]{64})  ([^\s/]{1,255})\n\Z")
 
 
 def check(root: Path, name: str, rows: Iterable[Location] = ()) -> Iterator[Problem]:
-    """Every fault of a collection: members, records, digests, seals, index lines, and the state's `rows`.
+    """Every fault of a collection by itself; `rows` are records that must be there. See `inspect`."""
+    with Survey() as survey:
+        for row in rows:
+            survey.add_row(row)
+        yield from inspect(Layout(root, name), survey, Watch(root))
 
-    Each member must be whole with a right CRC and hold exactly one record whose digests are right; each closed file
-    must be as its seal says; each listed record have its line and each line its record; each revisit what it refers
-    to; each row a whole record. Run it under the lock, or expect to see the torn end of a file being written.
+
+def inspect(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
+    """Every fault of a collection, file after file: members, records, digests, seals, index lines, and state rows.
+
+    Each member must be whole with a right CRC and hold exactly one record whose digests are right, and whose id no
+    other has; each closed file must be as its seal says; each listed record have one line and each line its record;
+    each revisit what it refers to; each row a record, and each visit a row. `survey` has the rows and marks of the
+    state, and afterwards all that was read. It takes no lock: what a run that is at work has not finished, or what
+    came after the state was read, is no fault.
     """
-    layout = Layout(root, name)
-    found = _Found()
     for path in layout.all_warcs():
-        yield from _check_foreign(path, found) if layout.is_foreign else _check_warc(path, found)
-    yield from _check_seals(layout)
+        yield from _check_foreign(path, survey) if layout.is_foreign else _Reading(path, survey, watch).problems()
+        is_sealed = True
+        for problem in _check_seal(path, survey) if not path.name.endswith(OPEN_SUFFIX) else ():
+            is_sealed = False
+            yield problem
+        if not is_sealed and path.name in survey.headless:
+            what = "the file does not begin with a warcinfo record"
+            yield Problem(Kind.WARCINFO_MISSING, path, 0, what, RESTORE)
+        if layout.is_foreign:
+            yield from _check_provenance(layout, path)
+    survey.settle()
+    yield from _check_doubled(layout, survey)
     if not layout.is_foreign:  # of other tools' revisits, some refer to what was never here
-        yield from _check_revisits(found)
-    yield from _check_index(layout, found)
-    yield from _check_rows(layout, rows, found)
+        yield from _check_revisits(layout, survey)
+    yield from check_index(layout, survey, watch)
+    yield from _check_rows(layout, survey, watch)
+    yield from _check_lost(layout, survey)
 
 
 # -------------------------------------------------------------------- records
 
 
-def _check_warc(path: Path, found: _Found) -> Iterator[Problem]:
-    name, advice = warc_name(path), RECOVER if path.name.endswith(OPEN_SUFFIX) else RESTORE
-    if path.stat().st_size == 0:
-        yield Problem(path, 0, "the file is empty", advice)
-        return
-    damages: list[Damaged] = []
-    for member, record in records.read_all(path, on_damage=damages.append):
-        yield from _check_record(record, member, path, found)
-    for damage in damages:
-        found.damaged.add(name)
-        yield Problem(path, damage.offset, damage.what, advice)
+class _Reading:
+    """One WARC of our own, read from its first byte to its last."""
+
+    def __init__(self, path: Path, survey: Survey, watch: Watch) -> None:
+        self._path = path
+        self._name = warc_name(path)
+        self._is_open = path.name.endswith(OPEN_SUFFIX)
+        self._survey = survey
+        self._watch = watch
+        self._damages: list[Damaged] = []
+        self._pending: list[Seen] = []
+        self._sha256 = hashlib.sha256()
+
+    def problems(self) -> Iterator[Problem]:
+        try:
+            size = self._path.stat().st_size
+        except FileNotFoundError:  # closed meanwhile
+            self._path = self._path.with_name(self._name)
+            size = self._path.stat().st_size
+        if size == 0:
+            self._survey.number(self._name)
+            if not (self._is_open and self._watch.disturbed()):
+                yield Problem(Kind.WARC_EMPTY, self._path, 0, "the file is empty", self._advice)
+            return
+        end = 0
+        for member, record in records.read_all(self._path, on_damage=self._damages.append, tap=self._sha256.update):
+            yield from self._damage(end, member.offset)
+            yield from self._record(record, member)
+            end = member.offset + member.length
+        yield from self._damage(end, max(size, end + 1))
+        if self._pending:
+            self._note_end(self._pending[-1].location)
+        if not self._is_open:
+            self._survey.sha256[self._name] = self._sha256.hexdigest() if not self._survey.spans(self._name) else ""
+
+    @property
+    def _advice(self) -> str:
+        return RECOVER if self._is_open else RESTORE
+
+    def _damage(self, start: int, stop: int) -> Iterator[Problem]:
+        """What was damaged before the record that was read, or before the end."""
+        damages = list(self._damages)
+        self._damages.clear()
+        if not damages or (self._is_open and start >= self._mark and self._watch.disturbed()):
+            return
+        self._survey.add("spans", self._survey.number(self._name), start, stop)
+        for damage in damages:
+            yield Problem(Kind.DAMAGED, self._path, damage.offset, damage.what, self._advice)
+
+    @property
+    def _mark(self) -> int:
+        return (self._survey.marks or {}).get(self._name, 0)
+
+    def _record(self, record: Record, member: Member) -> Iterator[Problem]:
+        if member.offset == 0 and record.type != "warcinfo" and not records.is_filler(record):
+            self._survey.headless.add(self._name)
+        place = Location(self._name, member.offset, member.length)
+        number = self._survey.number(self._name)
+        if faults := records.digest_faults(record):
+            self._survey.add("spans", number, member.offset, member.offset + member.length)
+            for fault in faults:
+                yield Problem(Kind.DIGEST, self._path, member.offset, fault, self._advice)
+        if records.is_filler(record):
+            return  # what the state looks for there is lost
+        href = hash(record.header("WARC-Target-URI"))
+        self._survey.add("records", number, place.offset, place.length, hash(record.id), href)
+        self._note_listed(record, place, number)
+        is_note = record.type == "metadata"
+        seen = Seen(Record(record.headers, record.block if is_note else b""), place)
+        for items in next_visit(seen, self._pending):
+            if not uses_of(items):
+                self._note_end(items[-1].location)
+
+    def _note_end(self, place: Location) -> None:
+        self._survey.add("ends", self._survey.number(self._name), place.offset, place.length)
+
+    def _note_listed(self, record: Record, place: Location, number: int) -> None:
+        entry = entry_of(record, place)
+        if entry is None:
+            return
+        # A file gets its index when it is closed.
+        self._survey.add("listed", number, place.offset, hash(entry.line()), not self._is_open)
+        if record.type == "response":
+            self._survey.add("originals", hash((entry.url, entry.digest)))
+        elif refers_to := record.header("WARC-Refers-To-Target-URI"):
+            self._survey.add("revisits", number, place.offset, hash((refers_to, entry.digest)))
 
 
-def _check_foreign(path: Path, found: _Found) -> Iterator[Problem]:
+def _check_foreign(path: Path, survey: Survey) -> Iterator[Problem]:
     """Of other tools' files only what the standard asks is asked: whole records with right digests."""
     damages: list[Damaged] = []
+    number, end = survey.number(path.name), 0
     for item in foreign.scan_on(path, damages, foreign.PROOF):
+        yield from _foreign_damage(path, damages, survey, (end, item.offset))
+        end = item.end
         for fault in item.faults:
-            yield Problem(path, item.offset, fault, RESTORE)
-        found.records.add((path.name, item.offset, item.length))
+            survey.add("spans", number, item.offset, item.end)
+            yield Problem(Kind.DIGEST, path, item.offset, fault, RESTORE)
+        survey.add("records", number, item.offset, item.length, hash((path.name, item.offset)), 0)
         if entry := foreign_index.entry_of(item, path.name):
-            found.listed[path.name, item.offset] = hash(entry.line())
+            survey.add("listed", number, item.offset, hash(entry.line()), 1)
+    yield from _foreign_damage(path, damages, survey, (end, path.stat().st_size + 1))
+
+
+def _foreign_damage(path: Path, damages: list[Damaged], survey: Survey, span: tuple[int, int]) -> Iterator[Problem]:
+    if damages:
+        survey.add("spans", survey.number(path.name), *span)
     for damage in damages:
-        found.damaged.add(path.name)
-        yield Problem(path, damage.offset, damage.what, RESTORE)
+        yield Problem(Kind.DAMAGED, path, damage.offset, damage.what, RESTORE)
+    damages.clear()
 
 
-def _check_record(record: Record, member: Member, path: Path, found: _Found) -> Iterator[Problem]:
-    if member.offset == 0 and record.type != "warcinfo":
-        yield Problem(path, 0, "the file does not begin with a warcinfo record", RESTORE)
-    for fault in records.digest_faults(record):
-        yield Problem(path, member.offset, fault, RESTORE)
-    _note(record, path, Location(warc_name(path), member.offset, member.length), found)
+def _check_provenance(layout: Layout, path: Path) -> Iterator[Problem]:
+    try:
+        Imports(layout.root).of_warc(path.name)
+    except IntegrityError:
+        what = f"what says where {path.name} is from is damaged"
+        sidecar = Imports(layout.root).sidecar(path.name)
+        yield Problem(Kind.PROVENANCE, sidecar, None, what, RESTORE)
 
 
-def _note(record: Record, path: Path, location: Location, found: _Found) -> None:
-    found.records.add((location.warc, location.offset, location.length))
-    entry = entry_of(record, location)
-    if entry is None:
-        return
-    if not path.name.endswith(OPEN_SUFFIX):  # a file gets its index when it is closed
-        found.listed[location.warc, location.offset] = hash(entry.line())
-    if record.type == "response":
-        found.originals.add((entry.url, entry.digest))
-    elif refers_to := record.header("WARC-Refers-To-Target-URI"):
-        found.revisits.append((path, location.offset, refers_to, entry.digest))
+def _check_doubled(layout: Layout, survey: Survey) -> Iterator[Problem]:
+    for warc, offset, length in survey.doubled():
+        survey.add("spans", survey.number(warc), offset, offset + length)
+        what = "an earlier record has the same WARC-Record-ID"
+        yield Problem(Kind.DOUBLED, layout.place_of(warc), offset, what, RESTORE)
 
 
-def _check_revisits(found: _Found) -> Iterator[Problem]:
-    for path, offset, href, digest in found.revisits:
-        if (href, digest) not in found.originals and not found.damaged:
-            yield Problem(path, offset, f"the revisit refers to a capture of {href} that is not here", RESTORE)
+def _check_revisits(layout: Layout, survey: Survey) -> Iterator[Problem]:
+    if survey.has_damage():
+        return  # which may be the very captures that are referred to
+    # Where captures are lost for good, the pages that referred to them are due again, and that is all there is to do.
+    is_mended = layout.quarantine.is_dir()
+    for warc, offset in survey.unresolved(given_up_too=not is_mended):
+        path = layout.place_of(warc)
+        what = f"the revisit refers to a capture of {_referred(path, offset)} that is not here"
+        yield Problem(Kind.REVISIT, path, offset, what, RESTORE)
+
+
+def _referred(path: Path, offset: int) -> str:
+    try:
+        for _, record in records.read_all(path, offset):
+            return record.header("WARC-Refers-To-Target-URI")
+    except Damaged:
+        pass
+    return "another URL"
 
 
 # ---------------------------------------------------------------------- seals
 
 
-def _check_seals(layout: Layout) -> Iterator[Problem]:
-    for path in layout.closed_warcs():
-        seal = path.with_name(path.name + SEAL_SUFFIX)
-        try:
-            said = re.match(r"([0-9a-f]{64})  (\S+)\n\Z", seal.read_text(encoding="ascii"))
-        except FileNotFoundError:
-            yield Problem(seal, None, "the checksum file is missing", REBUILD)
-            continue
-        except UnicodeDecodeError:
-            said = None
-        if said is None or said[2] != path.name:
-            advice = "delete it and run `scraper rebuild`, which makes it"
-            yield Problem(seal, None, "the checksum file is damaged", advice)
-            continue
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != said[1]:
-                yield Problem(path, None, "the file is not what it was when it was closed", RESTORE)
-    for seal in sorted(layout.warcs.glob(f"*{SEAL_SUFFIX}")):
-        if not seal.with_suffix("").exists() and not seal.with_suffix(OPEN_SUFFIX).exists():
-            open_path = layout.warcs / (seal.name.removesuffix(SEAL_SUFFIX) + OPEN_SUFFIX)
-            if not open_path.exists():
-                yield Problem(seal.with_suffix(""), None, "the file is missing, only its checksum is there", RESTORE)
+def _check_seal(path: Path, survey: Survey) -> Iterator[Problem]:
+    seal = path.with_name(path.name + SEAL_SUFFIX)
+    try:
+        said = _SEAL.match(seal.read_bytes().decode("ascii", "replace"))
+    except FileNotFoundError:
+        yield Problem(Kind.SEAL_MISSING, seal, None, "the checksum file is missing", REPAIR)
+        return
+    if said is None or said[2] != path.name:
+        yield Problem(Kind.SEAL_DAMAGED, seal, None, "the checksum file is damaged", REPAIR)
+        return
+    if (survey.sha256.get(path.name) or _sha256(path)) != said[1]:
+        yield Problem(Kind.SEAL_DIFFERS, path, None, "the file is not what it was when it was closed", RESTORE)
 
 
-# ---------------------------------------------------------------------- index
-
-
-def _check_index(layout: Layout, found: _Found) -> Iterator[Problem]:
-    unlisted = dict(found.listed)
-    for path in index_files(layout):
-        try:
-            yield from _check_index_file(path, found, unlisted, layout)
-        except IntegrityError:
-            yield Problem(path, None, "this index is damaged", REBUILD)
-            return
-    for warc, offset in sorted(unlisted):
-        yield Problem(layout.warcs / warc, offset, "the record is missing from the index", REBUILD)
-
-
-def _check_index_file(
-    path: Path, found: _Found, unlisted: dict[tuple[str, int], int], layout: Layout
-) -> Iterator[Problem]:
-    last, at = b"", 0
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        for line in file:
-            if line < last:
-                yield Problem(path, at, "the lines are not in order", REBUILD)
-            entry = read_line(line, path)
-            last, at = line, at + len(line)
-            place = (entry.location.warc, entry.location.offset)
-            unlisted.pop(place, None)
-            if found.listed.get(place) == hash(line) or entry.location.warc in found.damaged:
-                continue
-            if (layout.warcs / (entry.location.warc + OPEN_SUFFIX)).exists():
-                continue  # a crash came between its index and its name
-            yield Problem(path, at - len(line), f"the line of {entry.url} does not agree with any record", REBUILD)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # ----------------------------------------------------------------------- rows
 
 
-def _check_rows(layout: Layout, rows: Iterable[Location], found: _Found) -> Iterator[Problem]:
-    for row in rows:
-        if (row.warc, row.offset, row.length) not in found.records:
-            path = layout.warcs / row.warc
-            yield Problem(path, row.offset, f"the state knows a record of {row.length} bytes that is not here", RESTORE)
+def _check_rows(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
+    for warc, offset, length in survey.wrong_rows():
+        path = layout.place_of(warc)
+        if path.exists() and not survey.is_damaged(warc, offset):
+            what = f"the state knows a record of {length} bytes that is not here"
+            yield Problem(Kind.ROW_DIFFERS, path, offset, what, RESTORE)
+    if survey.marks is None:
+        return
+    beyond: dict[str, int] = {}
+    for warc, offset, end in survey.rowless():
+        if end > survey.marks.get(warc, 0):
+            beyond[warc] = beyond.get(warc, 0) + 1
+        elif not layout.is_foreign and not survey.spans(warc):  # without their ends, visits are parted otherwise
+            yield Problem(Kind.ROW_MISSING, layout.place_of(warc), offset, "the state does not know this visit", REPAIR)
+    for warc, count in beyond.items() if not watch.disturbed() else ():
+        what = f"holds {count} visits which the state does not know"
+        advice = "the next `scraper run` adopts them"
+        yield Problem(Kind.ROW_MISSING, layout.place_of(warc), None, what, advice)
+    yield from _check_marks(layout, survey, survey.marks)
+
+
+def _check_marks(layout: Layout, survey: Survey, marks: dict[str, int]) -> Iterator[Problem]:
+    for warc, mark in sorted(marks.items()):
+        path = layout.place_of(warc)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            continue  # that is told of once
+        if size < mark and not survey.spans(warc):
+            what = f"the state knows {mark} bytes of this file, which has {size}"
+            yield Problem(Kind.MARK, path, None, what, RESTORE)
+        elif layout.is_foreign and size > mark:
+            what = "holds captures which the state does not know"
+            yield Problem(Kind.ROW_MISSING, path, None, what, "the next `scraper run` adopts them")
+
+
+def _check_lost(layout: Layout, survey: Survey) -> Iterator[Problem]:
+    """Files of which only others tell, each once."""
+    told = {path.name.removesuffix(SEAL_SUFFIX) for path in layout.warcs.glob(f"*{SEAL_SUFFIX}")}
+    told.update(survey.named(), survey.marks or ())
+    for warc in sorted(told):
+        if "/" in warc or not layout.place_of(warc).exists():
+            tellers = ", ".join(_tellers(layout, survey, warc))
+            what = f"the file is missing, only {tellers} of it {'is' if tellers == 'the checksum' else 'are'} there"
+            yield Problem(Kind.WARC_MISSING, layout.warcs / warc, None, what, RESTORE)
+
+
+def _tellers(layout: Layout, survey: Survey, warc: str) -> Iterator[str]:
+    if (layout.warcs / (warc + SEAL_SUFFIX)).exists():
+        yield "the checksum"
+    lines, rows = survey.tellers(warc)
+    if lines:
+        yield f"{lines} lines of the index"
+    if rows or warc in (survey.marks or {}):
+        yield f"{rows} rows of the state"

@@ -229,7 +229,7 @@ class Imports:
 
     def of_warc(self, warc: str) -> list[Import]:
         """The imports which brought a WARC. Raises `IntegrityError` on a damaged sidecar."""
-        path = self._sidecar(warc)
+        path = self.sidecar(warc)
         try:
             return [_import_of(fields, warc) for fields in json.loads(path.read_bytes())["imports"]]
         except FileNotFoundError:
@@ -240,9 +240,10 @@ class Imports:
     def _write_sidecar(self, warc: str, imports: Iterable[Import]) -> None:
         listed = [asdict(item) | {"warc": warc} for item in imports]
         data = json.dumps({"warc": warc, "imports": listed}, ensure_ascii=False, indent=1)
-        replace_file(self._sidecar(warc), data.encode("utf-8", "replace") + b"\n")
+        replace_file(self.sidecar(warc), data.encode("utf-8", "replace") + b"\n")
 
-    def _sidecar(self, warc: str) -> Path:
+    def sidecar(self, warc: str) -> Path:
+        """Where it stands where a WARC is from."""
         return self.layout.warcs / (warc + SIDECAR_SUFFIX)
 
     # -------------------------------------------------------------- temporary

@@ -72,6 +72,12 @@ class Layout:
         """Every WARC, in order of name: of one collection, that is the order of writing."""
         return sorted(self.closed_warcs() + self.open_warcs(), key=warc_name)
 
+    def place_of(self, name: str) -> Path:
+        """Where a WARC lies, finished or not; its final name where it is not there."""
+        final = self.warcs / name
+        unfinished = self.warcs / (name + OPEN_SUFFIX)
+        return unfinished if unfinished.exists() and not final.exists() else final
+
     def sealed_as(self, name: str) -> str | None:
         """The sha256 (hex) that a WARC was closed with; None where no checksum tells."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from scraper.archiver.layout import make_folder, write_all, writing
 from scraper.errors import ArchiveLocked
 
 _HELD = {errno.EACCES, errno.EAGAIN}
+_TRIES, _PAUSE_SECONDS = 4, 0.02  # who only looks whether it is held, holds it for a moment
 
 
 class Lock:
@@ -31,7 +33,7 @@ class Lock:
         with writing(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(descriptor)
                 os.ftruncate(descriptor, 0)
                 write_all(descriptor, f"{os.getpid()}\n".encode())
             except OSError as error:
@@ -53,3 +55,64 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class Watch:
+    """Whether somebody wrote while we read, without holding anybody up: looked at before and after.
+
+    Reading needs no lock, and no right to write. Each writer puts its number into the lock's file when it begins.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / ".lock"
+        self._disturbed = _is_held(self._path)
+        self._begun = _written_at(self._path)
+
+    def disturbed(self) -> bool:
+        """Whether a writer was at work at any moment since this was made."""
+        self._disturbed = self._disturbed or _written_at(self._path) != self._begun or _is_held(self._path)
+        return self._disturbed
+
+
+class Alone(Watch):
+    """The same for who holds the lock: nobody else writes."""
+
+    def __init__(self) -> None:
+        pass
+
+    def disturbed(self) -> bool:
+        """Never."""
+        return False
+
+
+def _take(descriptor: int) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in _HELD or not left:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _written_at(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False  # nobody ever wrote here
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(descriptor)
+    return False

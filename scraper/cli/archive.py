@@ -9,6 +9,7 @@ import click
 from scraper.cli.options import Common, common_options
 
 if TYPE_CHECKING:
+    from scraper.archiver import Problem
     from scraper.report import Ledger, Shown
 
 
@@ -127,21 +128,63 @@ def _ledger_for_people(ledger: Ledger) -> str:
 
 
 @click.command(short_help="Prove that the archive is whole.")
+@click.option("--repair", "repairing", is_flag=True, help="Mend what is found; damaged bytes go to quarantine/.")
 @common_options
-def check(common: Common) -> int:
-    """Prove that the archive is whole: every record, digest, index line and state row."""
+def check(repairing: bool, common: Common) -> int:
+    """Prove that the archive is whole: every record, digest, checksum, index line, state row and text.
+
+    With --repair what is derived is made again, whole records stay, and damaged bytes are moved to quarantine/: nothing
+    is deleted. It ends with 5 where something archived was lost and is due again.
+    """
     from scraper import pipeline
 
+    if repairing:
+        return _repair(common)
     settings = common.settings()
     found = 0
-    for sentence in pipeline.check(common.root(settings)):
+    for problem in pipeline.check(common.root(settings)):
         found += 1
         if common.as_json:
-            common.console.record({"problem": sentence})
+            common.console.record(_problem_fields(problem))
         else:
-            common.console.result(sentence)
+            common.console.result(str(problem))
     common.console.info("the archive is whole" if not found else f"{found} problems")
     return 5 if found else 0
+
+
+def _repair(common: Common) -> int:
+    from scraper import pipeline
+    from scraper.cli.visit import listening, stoppable
+
+    def tell(sentence: str) -> None:
+        if common.as_json:
+            common.console.record({"repaired": sentence})
+        else:
+            common.console.result(sentence)
+
+    settings = common.settings()
+    with stoppable(common.console) as stop, listening(common) as listener:
+        repaired = pipeline.repair(common.root(settings), settings, listener, stop, tell)
+    if stop.signal_number is not None:
+        return 128 + stop.signal_number
+    for problem in repaired.left:
+        if common.as_json:
+            common.console.record(_problem_fields(problem))
+        else:
+            common.console.result(f"left as it is: {problem}")
+    common.console.info("the archive was whole" if not repaired.done else f"{repaired.done} things were mended")
+    return repaired.exit_code
+
+
+def _problem_fields(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": str(problem.kind),
+        "path": str(problem.path),
+        "offset": problem.offset,
+        "what": problem.what,
+        "advice": problem.advice,
+        "problem": str(problem),
+    }
 
 
 @click.command(short_help="Make index, state and text again from the WARCs.")

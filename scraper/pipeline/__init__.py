@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scraper.pipeline.verbs import Imported as Imported
     from scraper.pipeline.verbs import Listener as Listener
+    from scraper.pipeline.verbs import Repaired as Repaired
     from scraper.pipeline.verbs import Stop as Stop
     from scraper.pipeline.verbs import Summary as Summary
     from scraper.pipeline.verbs import VisitResult as VisitResult
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from scraper.pipeline.verbs import import_files as import_files
     from scraper.pipeline.verbs import list_urls as list_urls
     from scraper.pipeline.verbs import rebuild as rebuild
+    from scraper.pipeline.verbs import repair as repair
     from scraper.pipeline.verbs import targets_of as targets_of
 
 # Not `run` and `plan`: those are modules here, and the verbs of that name are in `verbs`.
 __all__ = [
     "Imported",
     "Listener",
+    "Repaired",
     "Stop",
     "Summary",
     "VisitResult",
@@ -32,6 +35,7 @@ __all__ = [
     "import_files",
     "list_urls",
     "rebuild",
+    "repair",
     "targets_of",
 ]
 

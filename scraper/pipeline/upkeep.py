@@ -1,22 +1,20 @@
-"""Keeping the archive whole: prove it, or make what is derived again from the WARCs."""
+"""Making what is derived again from the WARCs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from scraper import archiver
 from scraper.errors import IntegrityError, StateDamaged, UsageError
-from scraper.model import Location
 from scraper.pipeline.adopting import adopt_imports
 from scraper.pipeline.listening import Listener
 from scraper.pipeline.mending import Mender, adopting
 from scraper.pipeline.run import Run, Stop
-from scraper.pipeline.session import opened, rewrite_pages, unlisted
+from scraper.pipeline.session import opened, rewrite_pages
 from scraper.settings import Settings
-from scraper.state import StateFile, StateReader
+from scraper.state import StateFile
 
 
 def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> int:
@@ -73,57 +71,3 @@ def _set_aside_if_damaged(root: Path, settings: Settings, listener: Listener) ->
 def _refuse_nothing(root: Path) -> None:
     if not root.is_dir():
         raise UsageError(f"{root}: there is no archive here; name one with --archive")
-
-
-def check(root: Path) -> Iterator[str]:
-    """Every fault of the archive, one sentence each; nothing is changed.
-
-    Raises `UsageError` when there is no archive at all.
-    """
-    _refuse_nothing(root)
-    rows: list[tuple[str, Location]] = []
-    marks: dict[str, dict[str, int]] = {}
-    try:
-        with StateReader.open_for_reading(root) as state:
-            state.prove_sound()
-            rows = list(state.locations())
-            marks = {name: state.marks(name) for name in archiver.collections(root)}
-            yield from (f"{sentence}; run `scraper rebuild`" for sentence in _missing_texts(root, state))
-            yield from (
-                f"{path}: this list of pages is missing; the next `scraper run` makes it again"
-                for path in unlisted(root, state)
-            )
-            yield from _unsearchable(root, state)
-    except IntegrityError as error:
-        yield str(error)
-    names = archiver.collections(root)
-    for name in names:
-        of_this = [location for collection, location in rows if collection == name]
-        yield from map(str, archiver.check(root, name, of_this))
-        for warc in archiver.beyond(root, name, marks[name]) if name in marks else ():
-            yield f"{warc}: holds visits which the state does not know; the next `scraper run` adopts them"
-    for lost in sorted({collection for collection, _ in rows} - set(names)):
-        yield f"{root}/collections/{lost}: this collection is gone, but the state knows its captures"
-
-
-def _unsearchable(root: Path, state: StateReader) -> Iterator[str]:
-    """What is wrong with the search indexes; one that is not there is made by the next run, and no fault."""
-    for name in archiver.collections(root):
-        try:
-            with archiver.Search.open_for_reading(root, name) as search:
-                search.prove_sound()
-                indexed, texts = search.count(), state.count_texts(name)
-            if indexed != texts:
-                yield f"{search.path}: holds {indexed} captures of {texts}; the next `scraper run` brings in the rest"
-        except UsageError:
-            continue
-        except IntegrityError as error:
-            yield str(error)
-
-
-def _missing_texts(root: Path, state: StateReader) -> Iterator[str]:
-    for path in state.text_paths():
-        for suffix in ("md", "json"):
-            file = root / f"{path}.{suffix}"
-            if not file.is_file():
-                yield f"{file}: this text is missing"

@@ -150,12 +150,12 @@ class StateReader:
         )
         return [dict(row) for row in rows]
 
-    def locations(self) -> Iterator[tuple[str, Location]]:
-        """Every record that a row points at, with its collection."""
-        for row in self.query("SELECT * FROM visits"):
-            yield row["collection"], Location(row["warc"], row["visit_offset"], row["visit_length"])
-            if row["page_offset"] is not None:
-                yield row["collection"], Location(row["page_warc"], row["page_offset"], row["page_length"])
+    def places(self) -> Iterator[sqlite3.Row]:
+        """Where the records of each visit lie, how it ended, and its text."""
+        return self.query(
+            "SELECT collection, warc, visit_offset, visit_length, page_warc, page_offset, page_length, state, "
+            "final_href, text_path FROM visits"
+        )
 
     def pages(self, collection: str) -> Iterator[tuple[str, datetime, str | None, int | None]]:
         """Every page of a collection that has a text, oldest first: address, time, title, status."""
