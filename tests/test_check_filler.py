@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from factories import START
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scraper.archiver import records
 from scraper.archiver.filler import filler
@@ -45,3 +47,28 @@ def test_what_is_quarantined_never_takes_the_place_of_what_is_there(tmp_path: Pa
     moved = move(layout, source, "text/piece")
     assert moved.read_bytes() == b"0123456789"
     assert not source.exists()
+
+
+NAMES = st.sampled_from(["WARC-Type", "warc-date", "Content-Length", "X", "X y", "", "X-\u00e9", "WARC-Target-URI"])
+VALUES = st.text(alphabet="ab:;= \t\u00a0\u2028\u00e9\r\n\0", max_size=6)
+BREAKS = st.sampled_from([": ", ":", " : ", ":\t", ""])
+
+
+@given(
+    st.sampled_from(["WARC/1.1\r\n", "WARC/1.0\r\n", "WARC/1.1\n", "WARC/1.2\r\n"]),
+    st.lists(st.tuples(NAMES, BREAKS, VALUES, st.sampled_from(["\r\n", "\r\n", "\n"])), max_size=5),
+    st.sampled_from([b"\r\n", b"\n", b""]),
+)
+def test_a_header_read_by_hand_is_what_warcio_reads(
+    version: str, fields: list[tuple[str, str, str, str]], end: bytes
+) -> None:
+    head = version + "".join("".join(field) for field in fields)
+    data = head.encode() + end + b"block\r\n\r\n"
+    by_hand = records._plain_header(data)
+    if by_hand is not None:
+        assert by_hand == records._any_header(data, 0)
+
+
+def test_a_header_of_ours_is_read_by_hand() -> None:
+    record = records.make("metadata", [("WARC-Date", "2026-05-04T03:02:01Z"), ("X", "Äpfel")], b"block")
+    assert records._plain_header(records.serialise(record)) is not None

@@ -32,6 +32,9 @@ _PLAIN_HEAD = re.compile(
 )
 _CONTENT_TYPE = re.compile(rb"\n(?i:content-type): ([ -~]*+)")
 
+_PLAIN_STARTS = (b"WARC/1.1\r\n", b"WARC/1.0\r\n")
+_PLAIN_HEADER_BYTES = 64 * 1024
+
 _FIRST_YEAR = 1000
 _REST_OF_DATE = {4: "-01-01", 7: "-01"}
 
@@ -52,8 +55,11 @@ class Record:
 
     def header(self, name: str) -> str:
         """The first value of a field, empty when there is none."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), "")
+        wanted, size = name.lower(), len(name)
+        for key, value in self.headers:  # asked for often: most names differ in length
+            if len(key) == size and key.lower() == wanted:
+                return value
+        return ""
 
     @property
     def type(self) -> str:
@@ -140,16 +146,11 @@ def serialise(record: Record) -> bytes:
 
 def parse(data: bytes, offset: int) -> Record:
     """Read exactly one record from a member's content; raises `Damaged` (with the member's offset) otherwise."""
-    stream = BytesIO(data)
-    try:
-        parsed = StatusAndHeadersParser(_KNOWN_VERSIONS).parse(stream)
-    except (StatusAndHeadersParserException, EOFError) as error:
-        raise Damaged(offset, "no WARC record") from error
-    headers = tuple((str(name), str(value)) for name, value in parsed.headers)
+    headers, start = _plain_header(data) or _any_header(data, offset)
     length = next((value for name, value in headers if name.lower() == "content-length"), "")
     if not re.fullmatch(r"[0-9]{1,15}", length):
         raise Damaged(offset, "the record has no readable Content-Length")
-    start, end = stream.tell(), stream.tell() + int(length)
+    end = start + int(length)
     # WARC 1.1, 4: record = header CRLF block CRLF CRLF
     if len(data) < end:
         raise Damaged(offset, f"the record's block is shorter than its Content-Length of {length} bytes")
@@ -158,6 +159,37 @@ def parse(data: bytes, offset: int) -> Record:
     record = Record(tuple(item for item in headers if item[0].lower() != "content-length"), data[start:end])
     _require_named(record, offset)
     return record
+
+
+def _plain_header(data: bytes) -> tuple[tuple[tuple[str, str], ...], int] | None:
+    """The fields of a header as we write it, and where its block begins; None for any other form.
+
+    warcio's parser, which takes every form, costs more than the inflating of a usual page.
+    """
+    end = data.find(b"\r\n\r\n", 0, _PLAIN_HEADER_BYTES)
+    if end < 0 or not data.startswith(_PLAIN_STARTS):
+        return None
+    try:
+        lines = data[len(_PLAIN_STARTS[0]) : end].decode("utf-8").split("\r\n")
+    except UnicodeDecodeError:
+        return None
+    fields = []
+    for line in lines:
+        name, _, value = line.partition(": ")
+        is_plain = name.isascii() and name.replace("-", "").isalnum() and value == value.strip() != ""
+        if not is_plain or not value.isprintable():
+            return None
+        fields.append((name, value))
+    return tuple(fields), end + 4
+
+
+def _any_header(data: bytes, offset: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    stream = BytesIO(data)
+    try:
+        parsed = StatusAndHeadersParser(_KNOWN_VERSIONS).parse(stream)
+    except (StatusAndHeadersParserException, EOFError) as error:
+        raise Damaged(offset, "no WARC record") from error
+    return tuple((str(name), str(value)) for name, value in parsed.headers), stream.tell()
 
 
 def read_all(
