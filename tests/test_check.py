@@ -6,6 +6,8 @@ import json
 import os
 import random
 import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -307,3 +309,46 @@ def test_programs_get_a_word_a_file_and_a_place(cli: Cli, sound: Path) -> None:
     assert found[0]["offset"] == last
     assert "the file ends in the middle of a gzip member" in found[0]["what"]
     assert "--repair" in found[0]["advice"]
+
+
+def test_a_check_beside_a_run_at_work_raises_no_false_alarm(cli: Cli) -> None:
+    cli.settings["delay_seconds"] = 0.05
+    for number in range(30):
+        cli.site.reply(f"/{number}", body=b"<title>Otters</title><p>They swim.")
+    cli.citing(*(cli.site.url(f"/{number}") for number in range(30)))
+    run = cli.start("run", "--set", "warc.segment_mib=1")
+    found: list[str] = []
+    checks = 0
+    while run.poll() is None:
+        if (cli.archive / STATE).exists():
+            found += [str(problem) for problem in pipeline.check(cli.archive) if run.poll() is None]
+            checks += 1
+    run.communicate()
+    assert checks > 3
+    assert sorted(set(found)) == []
+    assert kinds(cli.archive) == []
+
+
+MEMORY = """
+    import resource
+    from scraper.archiver import Survey
+    from scraper.model import Location
+    with Survey() as survey:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for number in range(100_000):
+            survey.add("records", survey.number("w"), number * 1000, 1000, hash(str(number)), 0)
+            survey.add("lines", survey.number("w"), number * 1000, number, survey.number("i"), number * 200)
+            survey.add_row(Location("w", number * 1000, 1000), ends=True)
+            survey.add("texts", f"text/example.org/2026/{number:014d}-0123456789ab")
+        survey.settle()
+        print(len(list(survey.doubled())), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_what_a_check_remembers_of_many_captures_takes_bounded_memory() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MEMORY)], capture_output=True, text=True, timeout=120, check=True
+    )
+    doubled, grown_kib = map(int, done.stdout.split())
+    assert doubled == 0
+    assert grown_kib < 60 * 1024  # the cache of the temporary database; 1,000,000 take no more than twice that

@@ -32,13 +32,13 @@ _SCHEMA = """
     CREATE TABLE pages (line INTEGER PRIMARY KEY);
 """
 # What is asked for when all has been read; sorted once, then looked up.
-_INDEXES = """
-    CREATE INDEX IF NOT EXISTS originals_by_payload ON originals (payload);
-    CREATE INDEX IF NOT EXISTS spans_by_place ON spans (warc, start);
-    CREATE INDEX IF NOT EXISTS lines_by_place ON lines (warc, offset);
-    CREATE INDEX IF NOT EXISTS rows_by_place ON rows (warc, offset);
-    CREATE INDEX IF NOT EXISTS records_by_id ON records (id);
-"""
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS originals_by_payload ON originals (payload)",
+    "CREATE INDEX IF NOT EXISTS spans_by_place ON spans (warc, start)",
+    "CREATE INDEX IF NOT EXISTS lines_by_place ON lines (warc, offset)",
+    "CREATE INDEX IF NOT EXISTS rows_by_place ON rows (warc, offset)",
+    "CREATE INDEX IF NOT EXISTS records_by_id ON records (id)",
+)
 
 
 class Survey:
@@ -51,6 +51,7 @@ class Survey:
         self._db = sqlite3.connect("", isolation_level=None)
         with _told():
             self._db.executescript(f"{_SCHEMA} PRAGMA cache_size = -{_CACHE_KIB};")
+            self._db.execute("BEGIN")  # one for all: nothing of it outlives the check
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
         self._pending: dict[str, list[Sequence[Any]]] = {}
@@ -100,7 +101,8 @@ class Survey:
         for table in list(self._pending):
             self._write(table)
         with _told():
-            self._db.executescript(_INDEXES)
+            for statement in _INDEXES:
+                self._db.execute(statement)
 
     # -------------------------------------------------------------- questions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scraper import archiver
 from scraper.archiver import Kind, Problem, Survey, Watch
-from scraper.errors import IntegrityError, UsageError
+from scraper.errors import IntegrityError, StateDamaged, UsageError
 from scraper.model import Location
 from scraper.state import FILE_NAME, StateReader
 
@@ -33,7 +33,8 @@ def check(root: Path) -> Iterator[Problem]:
                 state.prove_sound()
                 lost = note_state(state, surveys)
         except IntegrityError as error:
-            yield _of_state(root, error)
+            if isinstance(error, StateDamaged) or not watch.disturbed():  # else a first run is just making it
+                yield _of_state(root, error)
             lost = set()
             surveys = {name: stack.enter_context(Survey()) for name in surveys}
         for name, survey in surveys.items():
@@ -170,6 +171,8 @@ def _check_search(layout: archiver.Layout, watch: Watch, texts: int) -> Iterator
     except UsageError:
         return
     except IntegrityError as error:
+        if watch.disturbed():
+            return  # it may be in the making
         what = str(error).removeprefix(f"{layout.search}: ")
         said, _, advice = what.rpartition("; ")
         yield Problem(Kind.SEARCH, layout.search, None, said, advice)
