@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from scraper.replay.transport import ArchiveTransport as ArchiveTransport
 
 __all__ = ["ArchiveTransport", "extract"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -94,7 +94,7 @@ def test_a_warc_is_copied_byte_for_byte_indexed_and_made_text(
 
 def test_a_file_packed_as_a_whole_becomes_the_plain_warc_in_it(tmp_path: Path, root: Path) -> None:
     plain = b"".join(crawl())
-    packed = gzip.compress(plain)
+    packed = gzip.compress(plain, mtime=0)
     (done,) = take(root, put(tmp_path, packed))
     assert done.sha256 == hashlib.sha256(packed).hexdigest()
     (warc,) = done.warcs
@@ -384,7 +384,7 @@ def test_a_flipped_bit_is_refused_by_its_digest_and_left_out_by_salvage(tmp_path
         ("notes.txt", b"just words\n", "not a WARC"),
         ("empty.warc", b"", "not a WARC"),
         ("old.arc", b"filedesc://x.arc 0.0.0.0 20190909 text/plain 7\n1 0 Org\n\n", "an ARC file"),
-        ("page.gz", gzip.compress(b"<html>no archive</html>"), "not a WARC"),
+        ("page.gz", gzip.compress(b"<html>no archive</html>", mtime=0), "not a WARC"),
         ("photos.zip", b"PK\x05\x06" + b"\0" * 18, "datapackage.json"),
     ],
 )
