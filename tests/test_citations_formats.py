@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_named_with_the_reason(data: bytes, name: str, wo
 
 
 def test_a_gzip_bomb_is_refused_before_it_fills_the_memory():
-    zeros = gzip.compress(b"\n" * (1 << 20), 9, mtime=0)
+    zeros = gzip.compress(b"\n" * (1 << 20), 9)
     with pytest.raises(Unreadable, match="unpacks to more than 256 MiB"):
         read_document(zeros * 257, "bomb.txt.gz")
 
