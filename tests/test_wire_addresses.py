@@ -131,3 +131,12 @@ def test_a_pinned_name_claims_nothing(site: Site) -> None:
         return reply.status
 
     assert asyncio.run(scenario()) == 200
+
+
+@pytest.mark.parametrize("literal", ["127.0.0.1", "2001:db8::1"])
+def test_an_address_is_itself_and_nobody_is_asked_for_it(literal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("a thread was started")
+
+    monkeypatch.setattr(threading.Thread, "start", asked)
+    assert asyncio.run(dial.resolve(literal, 80)) == [literal]

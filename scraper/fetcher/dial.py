@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +137,9 @@ async def resolve(host: str, port: int) -> list[str]:
 
     Each look-up has a daemon thread of its own: a resolver that hangs holds up neither other look-ups nor the exit.
     """
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return [host]
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[str]] = loop.create_future()
 

@@ -27,7 +27,12 @@ class Cost:
 
 
 def of(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Cost:
-    """Run it to its end. What its processes leave running is waited for too: nobody's work is left out."""
+    """Run it to its end. What its processes leave running is waited for too: nobody's work is left out.
+
+    Python programs find their bytecode, as installed ones do: the first run leaves it beside `folder`.
+    """
+    environment = {name: value for name, value in (environment or os.environ).items() if "BYTECODE" not in name}
+    environment.setdefault("PYTHONPYCACHEPREFIX", str(folder.parent / "bytecode"))
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     spared = _children(os.getpid())  # the server
     start = time.perf_counter()
