@@ -70,7 +70,8 @@ def note_state(state: StateReader, surveys: Mapping[str, Survey]) -> set[str]:
         if row["page_offset"] is not None:
             given_up = row["state"] not in ("captured", "unchanged")
             page = Location(row["page_warc"], row["page_offset"], row["page_length"])
-            href = row["final_href"] if row["collection"] != archiver.IMPORTED else ""
+            # A visit that ended on its way has the last answer it got, which is of another address.
+            href = "" if given_up or row["collection"] == archiver.IMPORTED else row["final_href"]
             survey.add_row(page, href=href, given_up=given_up)
         if row["text_path"]:
             survey.add("texts", row["text_path"])
