@@ -1,23 +1,115 @@
 """The only door to `archive/collections/`: WARC files, their index, and the texts derived from them. No network."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# A module has the name of this one: asked for lazily, it would be either.
 from scraper.archiver.check import check, inspect
-from scraper.archiver.collection import Collection, Kept
-from scraper.archiver.excerpt import Excerpt, Piece
-from scraper.archiver.foreign_history import captures
-from scraper.archiver.history import Answer, Recorded, Told, Uses, recorded, told
-from scraper.archiver.imports import Import, Imports, Refused, Source, file_sha256, unknown
-from scraper.archiver.index import Index, IndexEntry, index_lines
-from scraper.archiver.layout import IMPORTED, OPEN_SUFFIX, Layout, collections
-from scraper.archiver.lock import Alone, Lock, Watch
-from scraper.archiver.problems import Kind, Problem
-from scraper.archiver.recovery import Recovery, beyond, rebuild_index, recover, untold
-from scraper.archiver.repair import Mended, mend
-from scraper.archiver.search import Everywhere, Hit, Search, SearchEntry, SearchIndex, find_everywhere
-from scraper.archiver.searchfile import discard
-from scraper.archiver.stream import PageStream
-from scraper.archiver.survey import Survey
-from scraper.archiver.text import Page, Pages, Texts
-from scraper.archiver.visits import PageRecord
+
+if TYPE_CHECKING:
+    from scraper.archiver.collection import Collection as Collection
+    from scraper.archiver.collection import Kept as Kept
+    from scraper.archiver.excerpt import Excerpt as Excerpt
+    from scraper.archiver.excerpt import Piece as Piece
+    from scraper.archiver.foreign_history import captures as captures
+    from scraper.archiver.history import Answer as Answer
+    from scraper.archiver.history import Recorded as Recorded
+    from scraper.archiver.history import Told as Told
+    from scraper.archiver.history import Uses as Uses
+    from scraper.archiver.history import recorded as recorded
+    from scraper.archiver.history import told as told
+    from scraper.archiver.imports import Import as Import
+    from scraper.archiver.imports import Imports as Imports
+    from scraper.archiver.imports import Refused as Refused
+    from scraper.archiver.imports import Source as Source
+    from scraper.archiver.imports import file_sha256 as file_sha256
+    from scraper.archiver.imports import unknown as unknown
+    from scraper.archiver.index import Index as Index
+    from scraper.archiver.index import IndexEntry as IndexEntry
+    from scraper.archiver.index import index_lines as index_lines
+    from scraper.archiver.layout import IMPORTED as IMPORTED
+    from scraper.archiver.layout import OPEN_SUFFIX as OPEN_SUFFIX
+    from scraper.archiver.layout import Layout as Layout
+    from scraper.archiver.layout import collections as collections
+    from scraper.archiver.lock import Alone as Alone
+    from scraper.archiver.lock import Lock as Lock
+    from scraper.archiver.lock import Watch as Watch
+    from scraper.archiver.problems import Kind as Kind
+    from scraper.archiver.problems import Problem as Problem
+    from scraper.archiver.recovery import Recovery as Recovery
+    from scraper.archiver.recovery import beyond as beyond
+    from scraper.archiver.recovery import rebuild_index as rebuild_index
+    from scraper.archiver.recovery import recover as recover
+    from scraper.archiver.recovery import untold as untold
+    from scraper.archiver.repair import Mended as Mended
+    from scraper.archiver.repair import mend as mend
+    from scraper.archiver.search import Everywhere as Everywhere
+    from scraper.archiver.search import Hit as Hit
+    from scraper.archiver.search import Search as Search
+    from scraper.archiver.search import SearchEntry as SearchEntry
+    from scraper.archiver.search import SearchIndex as SearchIndex
+    from scraper.archiver.search import find_everywhere as find_everywhere
+    from scraper.archiver.searchfile import discard as discard
+    from scraper.archiver.stream import PageStream as PageStream
+    from scraper.archiver.survey import Survey as Survey
+    from scraper.archiver.text import Page as Page
+    from scraper.archiver.text import Pages as Pages
+    from scraper.archiver.text import Texts as Texts
+    from scraper.archiver.visits import PageRecord as PageRecord
+
+_MODULES = {
+    "IMPORTED": "layout",
+    "OPEN_SUFFIX": "layout",
+    "Alone": "lock",
+    "Answer": "history",
+    "Collection": "collection",
+    "Everywhere": "search",
+    "Excerpt": "excerpt",
+    "Hit": "search",
+    "Import": "imports",
+    "Imports": "imports",
+    "Index": "index",
+    "IndexEntry": "index",
+    "Kept": "collection",
+    "Kind": "problems",
+    "Layout": "layout",
+    "Lock": "lock",
+    "Mended": "repair",
+    "Page": "text",
+    "PageRecord": "visits",
+    "PageStream": "stream",
+    "Pages": "text",
+    "Piece": "excerpt",
+    "Problem": "problems",
+    "Recorded": "history",
+    "Recovery": "recovery",
+    "Refused": "imports",
+    "Search": "search",
+    "SearchEntry": "search",
+    "SearchIndex": "search",
+    "Source": "imports",
+    "Survey": "survey",
+    "Texts": "text",
+    "Told": "history",
+    "Uses": "history",
+    "Watch": "lock",
+    "beyond": "recovery",
+    "captures": "foreign_history",
+    "collections": "layout",
+    "discard": "searchfile",
+    "file_sha256": "imports",
+    "find_everywhere": "search",
+    "index_lines": "index",
+    "mend": "repair",
+    "rebuild_index": "recovery",
+    "recorded": "history",
+    "recover": "recovery",
+    "told": "history",
+    "unknown": "imports",
+    "untold": "recovery",
+}
 
 __all__ = [
     "IMPORTED",
@@ -72,3 +164,11 @@ __all__ = [
     "unknown",
     "untold",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: who appends needs no check and no import, and every command and worker comes by here.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return found

@@ -1,4 +1,4 @@
-"""WARC records as values: made, serialised through warcio, read back and judged."""
+"""WARC records as values: made, serialised, read back and judged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-
-from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersParserException
 
 from scraper.archiver.members import Damaged, Member, Tap, next_start, scan
 
@@ -184,6 +182,9 @@ def _plain_header(data: bytes) -> tuple[tuple[tuple[str, str], ...], int] | None
 
 
 def _any_header(data: bytes, offset: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    # Here and below, for it is rarely needed: our own records are read without it.
+    from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersParserException
+
     stream = BytesIO(data)
     try:
         parsed = StatusAndHeadersParser(_KNOWN_VERSIONS).parse(stream)
@@ -257,6 +258,8 @@ def http_head(block: bytes) -> HttpPart | None:
         found = _CONTENT_TYPE.search(block, plain.end(1), plain.end())
         kind = found[1].decode("ascii").strip() if found else None
         return HttpPart(plain[1].decode("ascii"), kind, plain.end())
+    from warcio.statusandheaders import StatusAndHeadersParser
+
     stream = BytesIO(block)
     try:
         head = StatusAndHeadersParser([], verify=False).parse(stream)

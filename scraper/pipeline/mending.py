@@ -13,7 +13,6 @@ from scraper.archiver.quarantine import move
 from scraper.errors import StateDamaged
 from scraper.pipeline.adopting import adopt_unknown, row_of_recorded
 from scraper.pipeline.listening import Listener
-from scraper.pipeline.remembering import Remembering
 from scraper.settings import Settings
 from scraper.state import FILE_NAME, StateFile, now
 
@@ -117,6 +116,9 @@ class Adoption:
     """Visits on their way from their records into the state."""
 
     def __init__(self, root: Path, state: StateFile, settings: Settings) -> None:
+        # Here: it needs the network's libraries, and every worker that makes texts comes by this module.
+        from scraper.pipeline.remembering import Remembering
+
         self._state = state
         self._remembering = Remembering(root, state, settings.fetch)
         self.count = 0

@@ -1,4 +1,4 @@
-"""Each function here is one verb's work; nothing here prints."""
+"""The work of the verbs that go out to the network, or would; nothing here prints."""
 
 from __future__ import annotations
 
@@ -10,36 +10,16 @@ from pathlib import Path
 from scraper import citations, urls
 from scraper.errors import UsageError
 from scraper.model import State, Target, Visit
-from scraper.pipeline.checking import check
-from scraper.pipeline.importing import Imported, import_files
 from scraper.pipeline.ingest import Ingested, ingest
-from scraper.pipeline.listening import Listener, VisitResult
-from scraper.pipeline.plan import list_urls, plan
-from scraper.pipeline.repairing import Repaired, repair
+from scraper.pipeline.listening import Listener
+from scraper.pipeline.plan import plan
 from scraper.pipeline.run import Interrupted, Run, Stop, Tally
 from scraper.pipeline.session import opened
 from scraper.pipeline.sources import find
-from scraper.pipeline.upkeep import rebuild
 from scraper.settings import Settings
 from scraper.state import now
 
-__all__ = [
-    "Imported",
-    "Listener",
-    "Repaired",
-    "Stop",
-    "Summary",
-    "VisitResult",
-    "check",
-    "fetch",
-    "import_files",
-    "list_urls",
-    "plan",
-    "rebuild",
-    "repair",
-    "run",
-    "targets_of",
-]
+__all__ = ["Summary", "fetch", "plan", "run", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True)
