@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -75,7 +76,10 @@ def target(url: str, base: str | None = None) -> Target:
     if not host:
         raise NotATarget("malformed", bare(url))
     path = slash + tail
-    return Target(f"{scheme}://{place}{path}", scheme, host, int(port or DEFAULT_PORTS[scheme]), path)
+    # A document names few hosts and many pages: what is the same is kept once.
+    return Target(
+        f"{scheme}://{place}{path}", sys.intern(scheme), sys.intern(host), int(port or DEFAULT_PORTS[scheme]), path
+    )
 
 
 def is_target(url: str) -> bool:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from scraper.citations import SUFFIXES, Unreadable, read_document, selected
+from scraper.errors import UsageError
 
 
 def cites(data: str | bytes, name: str) -> list[tuple[str, str, int]]:
@@ -200,7 +201,11 @@ def test_the_kind_follows_suffix_and_look(name: str, text: str, kind: str):
         (b"%PDF-1.7\n", "a.pdf", "a.pdf is a PDF file"),
         (b"\x89PNG\r\n\x1a\n", "a.txt", "a.txt is a PNG image"),
         (bytes(range(256)) * 8, "a.txt", "a.txt is binary"),
-        (gzip.compress(b"Source: http://a.com/ " * 99, mtime=0)[:60], "a.gz", "a.gz is a gzip file which ends too early"),
+        (
+            gzip.compress(b"Source: http://a.com/ " * 99, mtime=0)[:60],
+            "a.gz",
+            "a.gz is a gzip file which ends too early",
+        ),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff", "a.gz", "a.gz is a damaged gzip file"),
         (b'{"url": "http://a.com/1"}\n{"url": "http://a.c', "a.jsonl", "a.jsonl, line 2: not valid JSON"),
         (b'{\n"url": ]', "a.json", "a.json, line 2: not valid JSON"),
@@ -215,7 +220,7 @@ def test_what_cannot_be_read_is_named_with_the_reason(data: bytes, name: str, wo
 
 def test_a_gzip_bomb_is_refused_before_it_fills_the_memory():
     zeros = gzip.compress(b"\n" * (1 << 20), 9)
-    with pytest.raises(Unreadable, match="unpacks to more than 256 MiB"):
+    with pytest.raises(Unreadable, match="unpacks to more than 32 MiB"):
         read_document(zeros * 257, "bomb.txt.gz")
 
 
@@ -261,3 +266,26 @@ def test_the_time_grows_with_the_size_and_not_faster(unit: str, name: str):
     cpu_seconds(10_000)
     # Quadratic work would take 1600 times as long for 40 times the size; linear work 40 times.
     assert cpu_seconds(400_000) < 10 * 40 * max(cpu_seconds(10_000), 0.002)
+
+
+@pytest.mark.parametrize("name", ["a.urls", "a.txt", "a.md", "a.html", "a.csv"])
+def test_a_document_of_too_many_urls_is_refused_with_a_sentence(name):
+    lines = "".join(f"<a href='http://a.test/{n}'>http://b.test/{n}</a>\n" for n in range(100_001))
+    if name != "a.html":
+        lines = "".join(f"http://a.test/{n}\n" for n in range(200_001))
+    with pytest.raises(UsageError, match="cites more than 200,000 URLs; split it into smaller documents"):
+        read_document(lines.encode(), name)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "what"),
+    [
+        (b"x\n" * 1_000_001, "a.txt", "1,000,000 lines"),
+        (b"<b>" * 2_000_001, "a.html", "2,000,000 pieces"),
+        (b"[" + b"{}," * 1_500_000 + b"1]", "a.json", "2,000,000 pieces"),
+        (b"a," * 2_000_001, "a.csv", "2,000,000 pieces"),
+    ],
+)
+def test_a_document_of_too_many_pieces_is_refused_before_it_is_parsed(data, name, what):
+    with pytest.raises(Unreadable, match=f"holds more than {what}; split it into smaller documents"):
+        read_document(data, name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from scraper.citations import data as data_files
 from scraper.citations import pages, texts
-from scraper.citations.reading import SUFFIXES, Source, Unreadable, read
+from scraper.citations.reading import MAX_BYTES, SUFFIXES, Source, Unreadable, read
 from scraper.model import Citation, Document, Facts, Role
 
-__all__ = ["SUFFIXES", "Unreadable", "read_document", "selected"]
+__all__ = ["MAX_BYTES", "SUFFIXES", "Unreadable", "read_document", "selected"]
 
 
 def read_document(data: bytes, name: str = "") -> Document:
@@ -37,7 +37,7 @@ def _read(source: Source) -> tuple[Facts, tuple[Citation, ...]]:
             return texts.read_text(source.text, is_markdown=source.kind == "markdown")
 
 
-def selected(document: Document, roles: Collection[Role] = (Role.ORIGINAL,)) -> tuple[tuple[Citation, str | None], ...]:
+def selected(document: Document, roles: Collection[Role] = (Role.ORIGINAL,)) -> Iterator[tuple[Citation, str | None]]:
     """Every citation in order, with None when it is to be fetched or else the reason why it is excluded.
 
     Reasons: "role", "scheme", "malformed". A document that names no original has all it cites fetched in its place.
@@ -46,8 +46,6 @@ def selected(document: Document, roles: Collection[Role] = (Role.ORIGINAL,)) -> 
     wanted = set(roles)
     if Role.ORIGINAL in wanted and all(citation.role is not Role.ORIGINAL for citation in document.citations):
         wanted.add(Role.CITED)
-    targets = {citation.target for citation in document.citations if citation.role in wanted}
-    return tuple(
-        (citation, citation.refusal or (None if citation.target in targets else "role"))
-        for citation in document.citations
-    )
+    targets = {one.target.href for one in document.citations if one.target and one.role in wanted}
+    for one in document.citations:
+        yield one, one.refusal or (None if one.target is None or one.target.href in targets else "role")

@@ -7,8 +7,15 @@ languages that put no space after a URL. A URL is never cut where nothing speaks
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+from scraper.errors import UsageError
+
+_T = TypeVar("_T")
+# A document is read as a whole: so many addresses, each with its target, take some 250 MB.
+MOST_ADDRESSES = 200_000
 
 # Schemes that need no `//`; in explicit positions (`<…>`, hrefs, list lines) they are listed and refused.
 OPAQUE = "mailto|javascript|data|file|ftp|tel|sms|news|urn|magnet|about|blob|view-source|vbscript|cid|chrome|ws|wss"
@@ -52,6 +59,23 @@ class Found:
     end: int
     url: str
     explicit: bool = False
+
+
+class TooMany(UsageError):
+    """A document that cites more than can be kept in memory."""
+
+
+def bounded(found: Iterable[_T]) -> Iterator[_T]:
+    """The same, but raises `TooMany` when there are more than a document may cite."""
+    for number, one in enumerate(found):
+        refuse_too_many(number + 1)
+        yield one
+
+
+def refuse_too_many(number: int) -> None:
+    """Raise `TooMany` when a document cites so many."""
+    if number > MOST_ADDRESSES:
+        raise TooMany(f"it cites more than {MOST_ADDRESSES:,} URLs; split it into smaller documents")
 
 
 def scan(text: str) -> Iterator[Found]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from scraper import urls
-from scraper.citations.boundaries import refanged
+from scraper.citations.boundaries import bounded, refanged
 from scraper.model import Citation, Role, Target
 
 # WHATWG URL, 4.4: leading and trailing C0 controls and spaces, and any tab or line break, are not part of a URL.
@@ -87,7 +87,7 @@ def unique(citations: Iterable[Citation | None]) -> Iterator[Citation]:
     """Drop the exact repetition on one line (`[http://a](http://a)`); the stronger role stays."""
     order = (Role.ORIGINAL, Role.RELATED, Role.CITED)
     kept: dict[tuple[int, str], Citation] = {}
-    for citation in citations:
+    for citation in bounded(citations):
         if citation is None:
             continue
         key = (citation.line, citation.target.href if citation.target else citation.url)

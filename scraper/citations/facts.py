@@ -39,6 +39,7 @@ _DEFINITION = re.compile(r"[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]*\S")
 _FRONT_MATTER = re.compile(r"\s*---[ \t]*\n(?:[^\n]*\n){0,100}?(?:---|\.\.\.)[ \t]*(?:\n|$)")
 _KEY_VALUE = re.compile(r"([A-Za-z_-]{1,40}):[ \t]*(.*)")
 
+_LONGEST_PIECE = 1_000_000  # characters of one paragraph or heading; more is no prose
 _BYLINE_LIMIT, _TITLE_LIMIT, _PICTURE_LIMIT = 200, 200, 1500
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)]*$")
 _BOLD = re.compile(r"\*\*|__")
@@ -69,7 +70,7 @@ def of_text(lines: Lines, assigned: Assigned) -> Facts:
 
 def plain(text: str) -> str:
     """A piece of Markdown as a reader sees it: marks and link targets gone, escapes undone, white space folded."""
-    hidden = _ESCAPED.sub(lambda match: chr(_HIDDEN + ord(match[1])), text)
+    hidden = _ESCAPED.sub(lambda match: chr(_HIDDEN + ord(match[1])), text[:_LONGEST_PIECE])
     hidden = _LINK.sub(r"\1", _IMAGE.sub("", hidden))
     hidden = _TAG.sub("", _AUTOLINK.sub(r"\1", hidden))
     shown = _without_emphasis(hidden)

@@ -6,8 +6,9 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 
-from scraper.citations.boundaries import EXPLICIT_START, Found, scan
+from scraper.citations.boundaries import EXPLICIT_START, Found, bounded, refuse_too_many, scan
 
 _QUOTE_MARK = re.compile(r"(?m)^(?:[ ]{0,3}>[ ]?)++(?=[^\s>])")
 _CONSTRUCT = re.compile(
@@ -49,7 +50,7 @@ def addresses(text: str, markdown: bool) -> list[Found]:
         bare = (_with_url(found, _meant(found.url)) for found in bare)
     else:
         bare = (_with_url(found, _in_attribute(text, found)) for found in bare)
-    return sorted([one for one in (*explicit, *bare) if one.url], key=lambda one: one.start)
+    return sorted(bounded(one for one in chain(explicit, bare) if one.url), key=lambda one: one.start)
 
 
 def _with_url(found: Found, url: str) -> Found:
@@ -99,6 +100,7 @@ def _explicit(text: str) -> list[Found]:
     for match in _CONSTRUCT.finditer(text):
         if match.start() < done:
             continue
+        refuse_too_many(len(found))
         if match[2] is not None:
             one = _definition(text, match)
             own.append((len(found), _label(match[2])))

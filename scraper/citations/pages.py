@@ -7,13 +7,18 @@ are then read off the wording as in any other text.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from html.entities import html5
+from io import StringIO
+from itertools import chain
 
 from scraper import urls
 from scraper.citations import roles
-from scraper.citations.boundaries import Found, scan
+from scraper.citations.boundaries import Found, bounded, refuse_too_many, scan
 from scraper.citations.cite import cite, completed, unique
 from scraper.model import Citation, Facts, Role
 
@@ -36,6 +41,7 @@ _LINKS = {"a": "href", "area": "href", "q": "cite", "blockquote": "cite", "ifram
 _SAVED_FROM = re.compile(r"\bsaved from url=\(\d{1,6}\)(\S+)|Page saved with SingleFile\s+url:\s+(\S+)")
 _BLANKS = re.compile(r"[ \t\f\r]+")
 _QUOTE_TROUBLE_LIMIT = 100
+_BLOCK_END = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,11 @@ class _Link:
 class _Page:
     """What one pass over a page gathers."""
 
-    pieces: list[str] = field(default_factory=list)
+    flow: StringIO = field(default_factory=StringIO)
     length: int = 0
-    offsets: list[int] = field(default_factory=list)  # where in the flow …
-    source_lines: list[int] = field(default_factory=list)  # … text of which line of the source begins
+    ends_block: bool = False
+    offsets: array[int] = field(default_factory=partial(array, "q"))  # where in the flow …
+    source_lines: array[int] = field(default_factory=partial(array, "q"))  # … text of which line of the source begins
     links: list[_Link] = field(default_factory=list)
     open_link: tuple[str, int] | None = None
     base: str | None = None
@@ -68,10 +75,12 @@ class _Page:
     never_closed: set[str] = field(default_factory=set)
 
     def put(self, text: str, line: int) -> None:
-        self.offsets.append(self.length)
-        self.source_lines.append(line)
-        self.pieces.append(text)
+        if not self.source_lines or self.source_lines[-1] != line:
+            self.offsets.append(self.length)
+            self.source_lines.append(line)
+        self.flow.write(text)
         self.length += len(text)
+        self.ends_block = text == _BLOCK_END
 
     def source_line(self, offset: int) -> int:
         at = bisect_right(self.offsets, offset) - 1
@@ -83,16 +92,19 @@ def read_page(text: str) -> tuple[Facts, tuple[Citation, ...]]:
     page = _gathered(text)
     original = page.canonical or page.og_url or page.saved_from
     base = _base(page, original[0] if original else None)
-    flow = "".join(page.pieces)
-    links = [Found(link.at, link.at + 1, link.href, explicit=True) for link in page.links]
-    lines_of = {(link.at, link.href): link.line for link in page.links}
-    found = sorted([*links, *scan(flow)], key=lambda one: one.start)
+    flow = page.flow.getvalue()
+    links = (Found(link.at, link.at + 1, link.href, explicit=True) for link in page.links)
+    found = sorted(bounded(chain(links, scan(flow))), key=lambda one: one.start)
     assigned = roles.assign(roles.Lines(flow), found)
-    citations = [cite(original[0], Role.ORIGINAL, original[1], base)] if original else []
-    for one, role in zip(found, assigned.roles, strict=True):
-        line = lines_of[one.start, one.url] if one.explicit else page.source_line(one.start)
-        citations.append(cite(one.url, role, line, base))
-    return _facts(page), tuple(sorted(unique(citations), key=lambda one: one.line))
+
+    def cited() -> Iterator[Citation | None]:
+        if original:
+            yield cite(original[0], Role.ORIGINAL, original[1], base)
+        link_lines = (link.line for link in page.links)  # links come in the order of the flow
+        for one, role in zip(found, assigned.roles, strict=True):
+            yield cite(one.url, role, next(link_lines) if one.explicit else page.source_line(one.start), base)
+
+    return _facts(page), tuple(sorted(unique(cited()), key=lambda one: one.line))
 
 
 def _base(page: _Page, own: str | None) -> str | None:
@@ -199,6 +211,7 @@ def _start_tag(page: _Page, name: str, source: str, line: int) -> None:
 def _link(page: _Page, name: str, href: str | None, line: int) -> None:
     if href is None:
         return
+    refuse_too_many(len(page.links))
     if name != "a":
         page.links.append(_Link(page.length, href, line))
         page.put(" ", line)
@@ -248,8 +261,8 @@ def _break(page: _Page, name: str, line: int) -> None:
         page.put("\n", line)
         return
     _end_paragraph(page)
-    if page.pieces and page.pieces[-1] != "\n\n":
-        page.put("\n\n", line)
+    if page.length and not page.ends_block:
+        page.put(_BLOCK_END, line)
 
 
 def _end_paragraph(page: _Page) -> None:

@@ -11,7 +11,11 @@ from scraper import decode
 from scraper.citations.boundaries import EXPLICIT_START
 from scraper.errors import UsageError
 
-MAX_BYTES = 256 * 1024 * 1024
+# A document is read as a whole. So much of one, in so many pieces, fits into 400 MB, however it is made.
+MAX_BYTES = 32 * 1024 * 1024
+_MOST_LINES = 1_000_000
+_MOST_PIECES = 2_000_000
+_PIECES = {"json": "{[,", "jsonl": "{[,", "csv": ",;\t|", "list": "\n"}  # marks that begin one; others' are mark-up
 GZIP = b"\x1f\x8b"
 
 KINDS = {
@@ -91,10 +95,20 @@ def read(data: bytes, name: str) -> Source:
         raise Unreadable(f"{label} is empty (white space only); name a document that cites URLs")
     if len(_CONTROLS.findall(text[: 1 << 20])) > len(text[: 1 << 20]) // 1000:
         raise Unreadable(f"{label} is binary, not text; name a text, Markdown, HTML, JSON, CSV or URL list document")
+    _refuse_crowded(text, hint, label)
     source = Source(text, decoded.encoding, kind_of(text, hint))
     if source.kind in ("json", "jsonl"):
         _refuse_broken_json(source, label)
     return source
+
+
+def _refuse_crowded(text: str, hint: str, label: str) -> None:
+    """Counted before anything is parsed: each piece becomes an object which is larger than itself."""
+    if text.count("\n") > _MOST_LINES:
+        raise Unreadable(f"{label} holds more than {_MOST_LINES:,} lines; split it into smaller documents")
+    marks = _PIECES.get(hint) or ("{[,<" if text.lstrip()[:1] in ("{", "[") else "<[")
+    if sum(map(text.count, marks)) > _MOST_PIECES:
+        raise Unreadable(f"{label} holds more than {_MOST_PIECES:,} pieces; split it into smaller documents")
 
 
 def _unpacked(data: bytes, label: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,12 +79,10 @@ class Judge:
         text = json.dumps(rules)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def __call__(self, document: Document) -> list[tuple[Citation, str | None]]:
+    def __call__(self, document: Document) -> Iterator[tuple[Citation, str | None]]:
         """Each citation with its reason, or None for one that is fetched."""
-        return [
-            (citation, excluded or (guard.refusal(citation.target, self.gate) if citation.target else None))
-            for citation, excluded in citations.selected(document, self.roles)
-        ]
+        for citation, excluded in citations.selected(document, self.roles):
+            yield citation, excluded or (guard.refusal(citation.target, self.gate) if citation.target else None)
 
 
 def facts_json(facts: Facts) -> str:

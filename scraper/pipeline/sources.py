@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scraper import urls
+from scraper import citations, urls
 from scraper.errors import UsageError
 
 STDIN = "-"
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = citations.MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
