@@ -145,7 +145,7 @@ def text_files(layout: archiver.Layout) -> Iterator[tuple[Path, str]]:
 def _check_pages(layout: archiver.Layout, survey: Survey, watch: Watch, texts: int) -> Iterator[Problem]:
     (wanted,) = next(survey.ask("SELECT count(*) FROM pages"))
     if not layout.pages.is_file():
-        if texts:
+        if texts and not watch.disturbed():
             yield Problem(Kind.PAGES, layout.pages, None, "this list of pages is missing", _NEXT_RUN)
         return
     seen: set[int] = set()
