@@ -232,7 +232,7 @@ class StateFile(Forgetting):
             held = held_json(row.held)
             self._run("INSERT OR IGNORE INTO payloads VALUES (?, ?, ?)", (row.collection, row.held.entity_sha256, held))
         if is_new and target is not None:
-            self._advance(target, row, visit_id)
+            self._advance(target, before.failures if before else 0, row, visit_id)
         return visit_id, before
 
     def _insert(self, row: VisitRow, target: int | None) -> tuple[int, bool]:
@@ -290,19 +290,20 @@ class StateFile(Forgetting):
         """Whether a target is known by this address: somebody cites it, or asked for it."""
         return self._run("SELECT 1 FROM targets WHERE href = ?", (href,)).fetchone() is not None
 
-    def _advance(self, target: int, row: VisitRow, visit_id: int) -> None:
+    def _advance(self, target: int, failures: int, row: VisitRow, visit_id: int) -> None:
         state, reason, until = row.outcome.state, row.outcome.reason, row.outcome.until
-        (failures,) = self._run("SELECT failures FROM targets WHERE id = ?", (target,)).fetchone()
         good = state in (State.CAPTURED, State.UNCHANGED)
         failures = failures + 1 if state in (State.FAILED, State.DEAD) else 0 if good else failures
         due_at = next_due_at(state, failures, row.ended_at, until)
         # The order of visits is that of their records, not of the clock, which may be set back.
         self._run(
-            "UPDATE targets SET state = ?, reason = ?, due_at = ?, failures = ?, visited_at = ? WHERE id = ?",
-            (state, reason, due_at and stamp(due_at), failures, stamp(row.started_at), target),
-        )
-        if state is State.CAPTURED:
-            self._run("UPDATE targets SET good = ? WHERE id = ?", (visit_id, target))
+            "UPDATE targets SET state = ?, reason = ?, due_at = ?, failures = ?, visited_at = ?, "
+            "good = coalesce(?, good) WHERE id = ?",
+            (
+                state, reason, due_at and stamp(due_at), failures, stamp(row.started_at),
+                visit_id if state is State.CAPTURED else None, target,
+            ),
+        )  # fmt: skip
 
     def payload(self, collection: str, entity_sha256: str) -> Held | None:
         """What the collection already holds with the same content."""
