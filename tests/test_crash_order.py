@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import Cli
 from factories import make_capture, make_collection, make_exchange
 
 from scraper import pipeline
 from scraper.archiver import Collection, Lock
-from scraper.pipeline import Listener
+from scraper.errors import IntegrityError
+from scraper.pipeline import Listener, Stop, verbs
 from scraper.pipeline.session import opened
-from scraper.settings import Settings
-from scraper.state import FILE_NAME, StateFile, row_of
+from scraper.settings import ArchiveSettings, CaptureSettings, ExtractSettings, Settings
+from scraper.state import StateFile, StateReader, row_of
 
 CALLS = ("write", "fsync", "fdatasync", "ftruncate", "rename", "replace", "unlink")
 
@@ -34,6 +36,7 @@ class Disk:
     root: Path
     aside: Path
     every: int
+    at_syncs: bool = False  # before each of these too: what it is to make durable must not count yet
     contents: dict[int, bytes] = field(default_factory=dict)
     names: dict[int, dict[str, int]] = field(default_factory=dict)
     folders: set[int] = field(default_factory=set)
@@ -48,10 +51,11 @@ class Disk:
     def _watched(self, name: str, real: Any) -> Any:
         def call(*arguments: Any, **options: Any) -> Any:
             self.calls += 1
-            if self.calls % self.every == 0:
+            is_sync = name in ("fsync", "fdatasync")
+            if self.calls % self.every == 0 or (is_sync and self.at_syncs):
                 self._lay_aside()
             result = real(*arguments, **options)
-            if name in ("fsync", "fdatasync"):
+            if is_sync:
                 self._synced(arguments[0])
             return result
 
@@ -72,8 +76,10 @@ class Disk:
         killed, dark = self.aside / f"{number}-killed", self.aside / f"{number}-dark"
         shutil.copytree(self.root, killed)
         self._write(self.root.stat().st_ino, dark)
-        for path in self.root.glob(f"{FILE_NAME}*"):
-            shutil.copyfile(path, dark / path.name)
+        for path in self.root.rglob("*.sqlite3*"):
+            copy = dark / path.relative_to(self.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
         done = len(self.committed)
         self.moments += [(f"killed before call {self.calls}", killed, done), (f"dark before {self.calls}", dark, done)]
 
@@ -112,38 +118,97 @@ def lives(root: Path, disk: Disk, visits: int) -> None:
         state.close()
 
 
+def known_to_state(root: Path) -> list[str]:
+    """What an archive's state counts as done, before a start looks at it."""
+    try:
+        with StateReader.open_for_reading(root) as state:
+            return [row["href"] for row in state.visits()]
+    except IntegrityError:  # the first run is just making it
+        return []
+
+
 def judged(root: Path, done: list[str]) -> Iterator[str]:
     """What a start makes of an archive: nothing that counted as done may be missing, and nothing be wrong."""
+    counted = [*done, *known_to_state(root)]
     with opened(root, Settings(), Listener()) as session:
         rows = {row["href"] for row in session.state.visits()}
-        yield from (f"{url} is lost" for url in done if url not in rows)
+        yield from (f"{url} is lost" for url in counted if url not in rows)
     yield from (str(problem) for problem in pipeline.check(root))
     yield from (str(path) for path in root.rglob("*.tmp"))
 
 
-def faults(tmp_path: Path, every: int, visits: int) -> tuple[list[str], int]:
+def judgements(disk: Disk) -> tuple[list[str], int, int]:
+    """The faults of all moments, how many moments had none, and how many there were."""
+    found: list[str] = []
+    whole = 0
+    for name, laid_aside, done in disk.moments:
+        faults = [f"{name}: {fault}" for fault in judged(laid_aside, disk.committed[:done])]
+        whole += not faults
+        found += faults
+        shutil.rmtree(laid_aside)
+    assert disk.committed
+    return found, whole, len(disk.moments)
+
+
+def of_lives(tmp_path: Path, every: int, visits: int) -> tuple[list[str], int, int]:
     root = tmp_path / "archive"
     root.mkdir()
     disk = Disk(root, tmp_path / "aside", every)
     with pytest.MonkeyPatch.context() as patch:
         disk.watch(patch)
         lives(root, disk, visits)
-    found = []
-    for name, laid_aside, done in disk.moments:
-        found += [f"{name}: {fault}" for fault in judged(laid_aside, disk.committed[:done])]
-        shutil.rmtree(laid_aside)
-    assert disk.committed
-    return found, len(disk.moments)
+    return judgements(disk)
+
+
+def of_run(cli: Cli, every: int, pages: int, sync_seconds: float) -> tuple[list[str], int, int]:
+    """`scraper run` over a small site, then a session that ends while a visit waits for its commit.
+
+    Of the evidence and the state: texts can be made again, and are not waited for.
+    """
+    body = b"<title>A page</title><article><p>" + b"Some words of it, and more of them. " * 20
+    hosts = [f"h{number}.test" for number in range(2)]
+    for number in range(pages):
+        cli.site.reply(f"/{number}", hosts[number % 2], headers={"Content-Type": "text/html"}, body=body)
+    document = cli.citing(*(cli.site.url(f"/{number}", hosts[number % 2]) for number in range(pages)))
+    settings = Settings(
+        fetch=cli.site.settings(),
+        warc=ArchiveSettings(sync_seconds=sync_seconds),
+        capture=CaptureSettings(requisites="none"),
+        extract=ExtractSettings(at_once=False),
+    )
+    cli.archive.mkdir()
+    disk = Disk(cli.archive, cli.folder / "aside", every, at_syncs=True)
+    told = Listener(visit=lambda result: disk.committed.append(result.target.href))
+    with pytest.MonkeyPatch.context() as patch:
+        disk.watch(patch)
+        assert verbs.run(cli.archive, settings, [document], told, Stop()).tally.visits == pages
+        with opened(cli.archive, settings, Listener()) as session:
+            visit(session.collection, session.state, 1)
+    assert len(disk.committed) == pages
+    return judgements(disk)
 
 
 def test_whenever_the_process_dies_or_the_power_goes_what_was_committed_is_whole(tmp_path: Path) -> None:
-    found, moments = faults(tmp_path, every=37, visits=60)
+    found, _, moments = of_lives(tmp_path, every=37, visits=60)
+    assert found == []
+    assert moments > 20
+
+
+def test_whenever_the_power_goes_in_a_run_what_it_told_and_what_its_state_knows_is_whole(cli: Cli) -> None:
+    found, _, moments = of_run(cli, every=23, pages=6, sync_seconds=0.0)
     assert found == []
     assert moments > 20
 
 
 @pytest.mark.long
 def test_before_every_single_call_the_process_may_die_or_the_power_go(tmp_path: Path) -> None:
-    found, moments = faults(tmp_path, every=1, visits=60)
+    found, whole, moments = of_lives(tmp_path, every=1, visits=60)
+    print(f"moments after which all that was committed was whole: {whole} of {moments}")
     assert found == []
-    print(f"moments after which all that was committed was whole: {moments} of {moments}")
+
+
+@pytest.mark.long
+def test_before_every_single_call_of_a_run_the_power_may_go(cli: Cli) -> None:
+    found, whole, moments = of_run(cli, 1, 40, 0.01)
+    print(f"moments of a run after which all that was committed was whole: {whole} of {moments}")
+    assert found == []
