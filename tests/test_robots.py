@@ -386,3 +386,14 @@ def test_robots_can_be_ignored_by_the_settings(site: Site) -> None:
     site.reply("/page", body=b"x")
     assert fetch(site.settings(robots="ignore"), site.url("/page")).outcome.state is State.CAPTURED
     assert site.paths(robots=True) == ["/page"]
+
+
+def test_patterns_made_to_cost_time_forbid_instead() -> None:
+    path = "/" + "a" * 16_000
+    stars = b"User-agent: *\n" + b"".join(b"Allow: /*%x*b\n" % number for number in range(30_000))
+    rules = robots.parse(stars, "scraper")
+    begun = time.process_time()
+    assert not rules.allows(path)
+    assert time.process_time() - begun < 1  # ten times what is promised
+    assert rules.allows("/" + "a" * 1000)
+    assert robots.parse(b"User-agent: *\n" + b"Disallow: /x*y\n" * 1 + b"Allow: /a*\n", "scraper").allows(path)

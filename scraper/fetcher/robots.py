@@ -15,6 +15,8 @@ PRODUCT = "scraper"  # the token by which robots.txt files may name us
 # RFC 9309, 2.5: at least 500 KiB must be read; the rest of a longer file is not.
 CAP_BYTES = 500 * 1024
 _LINE_CAP = 16 * 1024
+# Characters, 0.1 s: 27,000 patterns with `*` on an address of 1,000. What would take more is taken as forbidden.
+_MOST_WORK = 32_000_000
 
 # Only lines that mean something here leave the C code. "user agent" and a missing colon are common slips; without
 # a colon it must be one word that follows, for "Allow me to explain" is none.
@@ -56,15 +58,24 @@ class Rules:
         if address.partition("?")[0] == "/robots.txt":
             return True
         in_query = _freed(address)
-        longest, allowed = 0, True
+        longest, allowed, left = 0, True, _MOST_WORK
         for pattern, allow in self.patterns:
             if len(pattern) < longest:
                 break
-            if (allow or not longest) and (
-                _fits(pattern, address) or ("?" in pattern and _fits(_freed(pattern), in_query))
-            ):
+            if not allow and longest:
+                continue
+            left -= _work(pattern, address)
+            if left < 0:
+                return False
+            if _fits(pattern, address) or ("?" in pattern and _fits(_freed(pattern), in_query)):
                 longest, allowed = len(pattern), allow
         return allowed
+
+
+def _work(pattern: str, path: str) -> int:
+    """About how many characters are looked at to find out whether a pattern fits; few where it has no `*` to try."""
+    first, _, rest = pattern.partition("*")
+    return len(path) + len(pattern) if rest and path.startswith(first) else 1
 
 
 def _fits(pattern: str, path: str) -> bool:
