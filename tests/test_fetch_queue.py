@@ -38,7 +38,7 @@ class Bustle:
 
     async def visit(self, turn: Turn) -> None:
         loop, queue = asyncio.get_running_loop(), self.queue
-        queue.held_bytes += 2
+        queue.hold([], [b"ab"])
         kind = self.random.random()
         if kind < 0.1 and not turn.held:
             queue.release(turn, None)
@@ -54,7 +54,7 @@ class Bustle:
             wait = self.random.choice([0, 0, 0.001, 0.003])
             await self.use(await queue.turn(self.random.choice(self.hosts), loop.time() + wait))
         await self.keep()
-        queue.held_bytes -= 2
+        queue.hold([b"ab"], [])
         self.ended += 1
         queue.ended()
 
@@ -91,5 +91,6 @@ def test_every_visit_ends_and_hosts_get_one_request_at_a_time(
             await bustle.run()
             assert bustle.ended == bustle.asked
             assert (bustle.queue.in_flight, bustle.queue.unread, bustle.queue.under_way) == (0, 0, 0)
+            assert bustle.queue.held_bytes == 0
 
     asyncio.run(main())

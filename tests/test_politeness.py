@@ -316,3 +316,51 @@ def test_progress_counts_and_tells_what_is_waited_for(site: Site) -> None:
 
     run_with(site, [site.url("/1"), site.url("/2")], act, robots="ignore", delay_seconds=0.05)
     assert said == ["0 2 0 site.test", "1 1 0 None"]
+
+
+def test_sites_that_redirect_to_one_slow_hub_hold_up_no_others(site: Site) -> None:
+    hosts = [f"r{number}.test" for number in range(1100)]
+    site.reply("/away", status=302, headers={"Location": site.url("/end", host="hub.test")})
+    site.reply("/end", body=b"x")
+    site.reply("/good", body=b"x")
+    away = [site.url("/away", host=host) for host in hosts]
+    others = [site.url("/good", host=f"{name}.test") for name in "abc"]
+    seen: list[str] = []
+
+    async def act(fetcher: Fetcher, fetched: Fetched) -> None:
+        seen.append(fetched.capture.target.href)
+        if len(set(seen) & set(others)) == len(others):
+            fetcher.stop()
+
+    kept = captures(run_with(site, [*away, *others], act, robots="ignore", delay_seconds=0.5))
+    assert {str(kept[page].outcome) for page in others} == {"captured"}
+    assert len(site.seen("/away")) == 1100
+    assert len(site.seen("/end")) < 200
+
+
+def test_large_answers_that_wait_on_disk_hold_up_no_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scraper.fetcher.queue._MOST_HELD_BYTES", 4 << 20)
+    body = b"x" * (2 << 20)
+    site.reply("/away", status=302, headers={"Location": site.url("/end", host="hub.test")}, body=body)
+    site.reply("/end", body=b"x")
+    site.reply("/good", body=b"x")
+    away = [site.url("/away", host=f"big{number}.test") for number in range(4)]
+    others = [site.url("/good", host=f"{name}.test") for name in "abcdef"]
+    kept = list(captures(fetch_all(site.settings(robots="ignore", delay_seconds=0.7), [*away, *others])))
+    # The hub takes two seconds for its four; the others are there by then.
+    assert set(kept[-2:]) <= set(away)
+    assert len(kept) == 10
+
+
+def test_no_more_visits_begin_while_much_waits_on_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scraper.fetcher.queue._MOST_SHELVED_BYTES", 8 << 20)
+    body = b"x" * (2 << 20)  # an open file each: two are enough
+    site.reply("/away", status=302, headers={"Location": site.url("/end", host="hub.test")}, body=body)
+    site.reply("/end", body=b"x")
+    site.reply("/good", body=b"x")
+    away = [site.url("/away", host=f"big{number}.test") for number in range(3)]
+    others = [site.url("/good", host=f"{name}.test") for name in "ab"]
+    settings = site.settings(robots="ignore", delay_seconds=0.5, parallel_hosts=1)
+    kept = list(captures(fetch_all(settings, [*away, *others])))
+    assert kept[0] in away
+    assert len(kept) == 5

@@ -221,9 +221,12 @@ class _Run:
     async def _fetch_robots(self, target: Target, turn: Turn | None, terms: Terms | None = None) -> None:
         visit = Visit(target)
         trip = Trip(self._means, visit, Purpose.ROBOTS, turn, terms)
-        capture = await self._travel(trip)
-        self._obey(capture, self._permissions.learn(capture, lightly=terms is not None))
-        await self._hand_over(visit, capture, trip)
+        try:
+            capture = await self._travel(trip)
+            self._obey(capture, self._permissions.learn(capture, lightly=terms is not None))
+            await self._hand_over(visit, capture, trip)
+        finally:
+            trip.let_go()
 
     def _obey(self, capture: Capture, crawl_delay_seconds: float | None) -> None:
         """The answer that brought a Crawl-delay is the first one that it follows."""

@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 
 from scraper import urls
@@ -20,10 +20,14 @@ from scraper.model import Visit
 
 # So many visits are read ahead of the list, to find hosts that can be asked in parallel.
 _LOOK_AHEAD = 10_000
-# So many visits may be under way at once, most of them waiting. A bound for memory; no visit blocks another by it.
-_MOST_UNDER_WAY = 1_000
-# Nor does one begin while the answers of those under way (hops, tries) and not kept yet take more memory than this.
+# So many visits may be under way at once, all but a few waiting: a thousand sites that redirect to one slow hub wait
+# there for hours, and nobody else shall. A bound for memory only: a waiting visit takes 7 KB, with a small answer.
+_MOST_UNDER_WAY = 10_000
+# Nor does one begin while the answers of those under way (hops, tries) and not kept yet take more memory than this,
 _MOST_HELD_BYTES = 64 * 1024 * 1024
+# or, the large ones, more disk. Each is an open file, too: it counts as so much at least.
+_MOST_SHELVED_BYTES = 1024 * 1024 * 1024
+_LEAST_SHELVED_BYTES = 4 * 1024 * 1024
 # Of so many hosts which had to wait for another one it is remembered at which address.
 _MOST_CROWDED = 20_000
 
@@ -117,7 +121,8 @@ class Queue:
         self.under_way = 0  # visits begun and not ended
         self.unkept = 0  # captures made and not yet kept
         self.unread = 0  # visits read and not begun
-        self.held_bytes = 0  # answers received and not yet kept
+        self.held_bytes = 0  # of answers received and not yet kept, in memory
+        self.shelved_bytes = 0  # and on disk
 
     # ------------------------------------------------------------ for visits
 
@@ -161,6 +166,16 @@ class Queue:
 
     def leave(self) -> None:
         """Between two turns a visit holds nothing here."""
+
+    def hold(self, before: Iterable[Sized], after: Iterable[Sized]) -> None:
+        """A visit holds other answers than before; while all of them are much, no fresh visit begins."""
+        for answers, sign in ((before, -1), (after, 1)):
+            for answer in answers:
+                if isinstance(answer, bytes):
+                    self.held_bytes += sign * len(answer)
+                else:
+                    self.shelved_bytes += sign * max(len(answer), _LEAST_SHELVED_BYTES)
+        self._wake.set()
 
     def reopen(self, host: str, opening: Opening) -> None:
         """Change when a host may be asked again: something was learnt since its last turn ended."""
@@ -268,7 +283,8 @@ class Queue:
         self._wake.set()
 
     def _may_begin(self) -> bool:
-        return self.under_way < _MOST_UNDER_WAY and self.held_bytes < _MOST_HELD_BYTES
+        held = self.held_bytes < _MOST_HELD_BYTES and self.shelved_bytes < _MOST_SHELVED_BYTES
+        return held and self.under_way < _MOST_UNDER_WAY
 
     def _has_room(self) -> bool:
         return self.in_flight < self._workers and self.unkept < max(64, 2 * self._workers)

@@ -103,7 +103,6 @@ class Trip:
         self._tries = 0
         self._most_tries = 1
         self._exchanges: list[Exchange] = []
-        self._held_bytes = 0
         self._at = visit.target
         self.in_flight = False
         self.hosts: dict[str, None] = {}
@@ -292,18 +291,18 @@ class Trip:
         exchange = reply.exchange
         if exchange is None:
             return
+        before = self._exchanges
         if reply.fault is not None and exchange.truncated is not Truncation.LENGTH:
-            self._exchanges = [kept for kept in self._exchanges if kept.truncated is None]
-        self._exchanges.append(exchange)
-        held_bytes = sum(len(kept.answer) for kept in self._exchanges)
-        self._means.queue.held_bytes += held_bytes - self._held_bytes
-        self._held_bytes = held_bytes
+            before = [kept for kept in before if kept.truncated is None]
+        self._hold([*before, exchange])
 
     def let_go(self) -> None:
         """Its answers are kept, or nobody wants them any more: their memory is free."""
-        self._means.queue.held_bytes -= self._held_bytes
-        self._held_bytes = 0
-        self._means.queue.nudge()
+        self._hold([])
+
+    def _hold(self, exchanges: list[Exchange]) -> None:
+        before, self._exchanges = self._exchanges, exchanges
+        self._means.queue.hold((one.answer for one in before), (one.answer for one in exchanges))
 
     def _headers(self) -> Headers:
         accept = self.terms.accept if self.terms else _ACCEPT
