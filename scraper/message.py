@@ -6,6 +6,7 @@ import functools
 import importlib
 import re
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -166,6 +167,43 @@ def content(payload: bytes, codings: str | None, cap_bytes: int) -> bytes:
     return payload
 
 
+def codings(headers: Iterable[tuple[str, str]]) -> str:
+    """The content codings that headers tell of: several lines are one list (RFC 9110, 5.3)."""
+    return ", ".join(value for name, value in headers if name.lower() == "content-encoding")
+
+
+def is_larger(payload: bytes, codings: str | None, cap_bytes: int) -> bool:
+    """Whether `content` would raise `TooLarge`, found out without holding what the outermost unpacking gives."""
+    first, *later = _parted(codings)
+    try:
+        payload = content(payload, ",".join(later), cap_bytes)
+        if first in ("gzip", "x-gzip"):
+            _gunzip(payload, cap_bytes, _Counter())
+        elif first == "deflate":
+            _inflate(payload, cap_bytes, _Counter())
+        else:
+            content(payload, first, cap_bytes)
+    except TooLarge:
+        return True
+    return False
+
+
+class _Counter:
+    """Takes bytes as a `bytearray` does, and keeps nothing but their number."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def extend(self, piece: bytes) -> None:
+        self._length += len(piece)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bytes__(self) -> bytes:
+        return b""
+
+
 def _parted(codings: str | None) -> list[str]:
     return [part.strip().lower() for part in (codings or "").split(",")]
 
@@ -236,8 +274,8 @@ def _extend(out: bytearray, piece: bytes, cap_bytes: int) -> None:
         raise TooLarge(f"more than {cap_bytes} bytes")
 
 
-def _gunzip(data: bytes, cap_bytes: int) -> bytes:
-    out = bytearray()
+def _gunzip(data: bytes, cap_bytes: int, out: bytearray | _Counter | None = None) -> bytes:
+    out = bytearray() if out is None else out
     at = members = 0
     # RFC 1952, 2.2: members simply follow each other.
     while members < _MOST_MEMBERS and data.startswith(_GZIP_MAGIC, at):
@@ -246,15 +284,15 @@ def _gunzip(data: bytes, cap_bytes: int) -> bytes:
     return bytes(out) if members else data
 
 
-def _inflate(data: bytes, cap_bytes: int) -> bytes:
+def _inflate(data: bytes, cap_bytes: int, out: bytearray | _Counter | None = None) -> bytes:
     # RFC 9110, 8.4.1.2: "deflate" is the zlib format; some servers send the raw stream without it.
     looks_zlib = len(data) >= 2 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    out = bytearray()
+    out = bytearray() if out is None else out
     _decompress(data, 0, zlib.MAX_WBITS if looks_zlib else -zlib.MAX_WBITS, out, cap_bytes)
     return bytes(out)
 
 
-def _decompress(data: bytes, at: int, window: int, out: bytearray, cap_bytes: int) -> int:
+def _decompress(data: bytes, at: int, window: int, out: bytearray | _Counter, cap_bytes: int) -> int:
     """Unpack one stream into `out`; gives where it ends.
 
     zlib copies what it was given and did not use. So it gets small pieces, at first not larger than a tiny stream.
@@ -266,7 +304,7 @@ def _decompress(data: bytes, at: int, window: int, out: bytearray, cap_bytes: in
             piece: memoryview | bytes = view[at : at + piece_bytes]
             at += len(piece)
             while piece and not stream.eof:
-                out += stream.decompress(piece, min(1 << 20, cap_bytes - len(out) + 1))
+                out.extend(stream.decompress(piece, min(_OUTPUT_BYTES, cap_bytes - len(out) + 1)))
                 piece = stream.unconsumed_tail
                 if len(out) > cap_bytes:
                     raise TooLarge(f"more than {cap_bytes} bytes")

@@ -4,6 +4,7 @@ import gzip
 import random
 import sys
 import time
+import tracemalloc
 import zlib
 
 import brotlicffi  # type: ignore[import-untyped]
@@ -143,3 +144,33 @@ def test_the_status_line_that_browsers_captures_give_http_2_is_read() -> None:
 def test_a_chunked_coding_that_was_taken_off_while_its_header_stayed_is_seen() -> None:
     stored = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<html>whole page</html>"
     assert message.entity(stored) == b"<html>whole page</html>"
+
+
+def test_a_bomb_is_counted_without_being_held() -> None:
+    bomb, other = gzip.compress(bytes(90 << 20), 1), zlib.compress(bytes(90 << 20), 1)
+    tracemalloc.start()
+    try:
+        assert not message.is_larger(bomb, "gzip", 90 << 20)
+        assert message.is_larger(bomb, "gzip", (90 << 20) - 1)
+        assert message.is_larger(other, "deflate", 80 << 20)
+        assert message.is_larger(gzip.compress(bomb), "gzip, gzip", 80 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "gzip, gzip", "gzip, deflate", "br", "zstd", ""]))
+def test_counting_and_unpacking_agree(body: bytes, codings: str) -> None:
+    coded = gzip.compress(body) if codings.startswith("gzip") else zlib.compress(body)
+    try:
+        message.content(coded, codings, 100)
+    except message.TooLarge:
+        assert message.is_larger(coded, codings, 100)
+    else:
+        assert len(coded) > 100 or not message.is_larger(coded, codings, 100)
+
+
+def test_content_codings_on_several_lines_are_one_list() -> None:
+    headers = [("Content-Encoding", "gzip"), ("X-Other", "br"), ("content-encoding", "deflate, gzip")]
+    assert message.codings(headers) == "gzip, deflate, gzip"
+    assert message.codings([("X-Other", "br")]) == ""

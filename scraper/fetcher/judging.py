@@ -75,14 +75,10 @@ def ending(reply: Reply, at: Target, visit: Visit, settings: FetchSettings, now:
 
 def is_bomb(exchange: Exchange, cap_bytes: int) -> bool:
     """Whether an answer, unpacked, is larger than allowed."""
-    codings = exchange.header("content-encoding")
+    codings = message.codings(exchange.headers)
     packed_bytes = len(exchange.answer) - exchange.head_length
     if not codings:
         return packed_bytes > cap_bytes
     if "," not in codings and packed_bytes * _BEST_DEFLATE_RATIO <= cap_bytes:
         return False
-    try:
-        message.content(message.entity(exchange.received), codings, cap_bytes)
-    except message.TooLarge:
-        return True
-    return False
+    return message.is_larger(message.entity(exchange.received), codings, cap_bytes)

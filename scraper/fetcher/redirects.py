@@ -107,7 +107,7 @@ def _beginning(exchange: Exchange) -> bytes:
     body = exchange.answer[exchange.head_length : exchange.head_length + _SCAN_BYTES]
     if "chunked" in (exchange.header("transfer-encoding") or "").lower():
         body = message.dechunk(body)[0]
-    coding = (exchange.header("content-encoding") or "").strip().lower()
+    coding = message.codings(exchange.headers).strip().lower()
     if coding in ("gzip", "x-gzip", "deflate"):
         try:
             return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(body, _SCAN_BYTES)

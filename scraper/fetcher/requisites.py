@@ -88,9 +88,9 @@ def of_sheet(sheet: Exchange) -> list[Need]:
 def _content(exchange: Exchange, largest_bytes: int) -> bytes:
     """The body as it was meant; empty where it is too large or cannot be unpacked."""
     try:
-        return message.content(
-            message.entity(exchange.received), exchange.header("content-encoding") or "", largest_bytes
-        )[:largest_bytes]
+        return message.content(message.entity(exchange.received), message.codings(exchange.headers), largest_bytes)[
+            :largest_bytes
+        ]
     except message.TooLarge:
         return b""
 

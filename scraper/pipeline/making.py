@@ -126,7 +126,7 @@ def _article(task: TextTask, exchange: Exchange | None) -> Article:
         return Article(job.final_href, skipped="its record in the WARC is damaged")
     if task.skipped:
         return Article(job.final_href, skipped=task.skipped)
-    codings = exchange.header("content-encoding") or ""
+    codings = message.codings(exchange.headers)
     if reason := message.unreadable(codings):
         return Article(job.final_href, skipped=reason)
     try:

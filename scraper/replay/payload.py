@@ -84,7 +84,7 @@ class Payload:
 
 def raw(exchange: Exchange) -> Payload:
     """Byte for byte what was transferred: transfer coding removed, content coding kept."""
-    codings = ", ".join(value for name, value in exchange.headers if name.lower() == "content-encoding")
+    codings = message.codings(exchange.headers)
     return Payload(message.entity(exchange.received), exchange.header("content-type") or "", codings)
 
 

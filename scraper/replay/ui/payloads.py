@@ -31,7 +31,7 @@ class Raw:
 def raw(exchange: Exchange) -> Raw:
     """What a response carries, its codings removed."""
     entity = message.entity(exchange.received)
-    codings = exchange.header("content-encoding") or ""
+    codings = message.codings(exchange.headers)
     try:
         content = message.content(entity, codings, UNPACKED_CAP_BYTES)
     except message.TooLarge:
