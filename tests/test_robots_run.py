@@ -9,14 +9,23 @@ import sqlite3
 import time
 
 import pytest
-from cli import Cli
-from server import Connection, Seen
+from cli import ENVIRONMENT, Cli
+from fetching import captures, fetch_all
+from memory import measured
+from server import Connection, Seen, Site
+
+from scraper import urls
+from scraper.fetcher import permission
 
 RULES = b"User-agent: *\nDisallow: /no\n"
 SHUT_ALL = b"User-agent: *\nDisallow: /\n"
 OBEYED = ("captured", "excluded(robots)")
 FREE = ("captured", "captured")
 UNREACHABLE = ("failed(robots unreachable)", "failed(robots unreachable)")
+
+# Kept as they came, with one object for each pattern, these would take 5 MB each.
+HOSTILE = 40
+MOST_MB = 300
 
 # Host -> (the answer to /robots.txt, the states of /page and of /no/page).
 ANSWERS: dict[str, tuple[dict[str, object], tuple[str, str]]] = {
@@ -164,3 +173,45 @@ def test_a_crawl_delay_below_a_second_is_kept_by_its_own_group_only(cli: Cli) ->
     times = [(seen.at, seen.answered_at) for seen in site.log]
     assert all(later[0] - earlier[1] >= 0.4 for earlier, later in itertools.pairwise(times))
     assert time.monotonic() - started < 4 * 9
+
+
+def test_hundreds_of_hostile_robots_txt_fill_no_memory_and_are_all_obeyed(cli: Cli) -> None:
+    site, expected = cli.site, {}
+    lines = b"User-agent: *\nDisallow: /no\n" + b"".join(b"allow:/%x\n" % number for number in range(60_000))
+    packed = gzip.compress(lines[: 500 * 1024], 9)
+    for number in range(HOSTILE):
+        host = f"h{number}.test"
+        site.reply("/robots.txt", host=host, body=packed, headers={"Content-Encoding": "gzip"})
+        for path in ("/no", "/1"):
+            expected[site.url(path, host=host)] = "excluded(robots)" if "no" in path else "captured"
+            site.reply(path, host=host, body=f"{host}{path}".encode())
+    cli.citing(*expected)
+    got = measured(cli.command("run"), env=ENVIRONMENT, cwd=cli.folder)
+    print(f"{HOSTILE} hostile robots.txt: {got.peak_mb:.0f} MB, {got.cpu_seconds:.0f} s of processor")
+    assert (got.returncode, got.stderr) == (0, "")
+    assert got.peak_mb < MOST_MB
+    assert cli.ledger() == expected
+    assert len(site.seen("/robots.txt")) == HOSTILE
+
+
+@pytest.mark.parametrize("largest", [0, 1 << 20], ids=["packed", "as objects"])
+def test_rules_that_lost_their_room_are_obeyed_and_not_asked_for_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    monkeypatch.setattr(permission, "_RULES_BUDGET_BYTES", 1)
+    monkeypatch.setattr(permission, "_LARGEST_UNPACKED_BYTES", largest)
+    rules = "User-agent: *\nDisallow: /no\nAllow: /no/but\nDisallow: /sn%C3%B6\nCrawl-delay: 0.3\n"
+    site.reply("/robots.txt", body=rules.encode())
+    expected = {}
+    for path in ("/1", "/no", "/no/but", "/sn\N{LATIN SMALL LETTER O WITH DIAERESIS}", "/2"):
+        for number in range(6):
+            site.reply(path, host=f"h{number}.test", body=f"{number}{path}".encode())
+            href = urls.target(site.url(path, host=f"h{number}.test")).href
+            expected[href] = "excluded(robots)" if path in ("/no",) or "sn" in path else "captured"
+    kept = captures(fetch_all(site.settings(), expected))
+    assert {href: str(capture.outcome) for href, capture in kept.items()} == expected
+    assert len(site.seen("/robots.txt")) == 6
+    # Nor is the pace forgotten with them.
+    for number in range(6):
+        ours = [seen for seen in site.log if seen.host == f"h{number}.test"]
+        assert all(later.at - earlier.answered_at >= 0.3 for earlier, later in itertools.pairwise(ours))

@@ -17,7 +17,7 @@ from scraper.fetcher.doubts import Doubts
 from scraper.fetcher.guard import Guard
 from scraper.fetcher.hosts import Hosts
 from scraper.fetcher.memory import Memories
-from scraper.fetcher.permission import Permissions
+from scraper.fetcher.permission import Permissions, Ruling
 from scraper.fetcher.queue import Queue, Stopped, Turn
 from scraper.fetcher.requisites import Need
 from scraper.fetcher.robots import Rules
@@ -142,7 +142,7 @@ class _Run:
         self._queue = Queue(settings.parallel_hosts, self._hosts.opening, self._start, given.addresses)
         self._means = Means(
             settings, given.user_agent, given.guard, given.wire, self._queue, self._hosts, Doubts(self._queue),
-            self._rules, self._permissions.known, self._loop.time, given.requisites is not None,
+            self._rules, self._permissions.crawl_delay, self._loop.time, given.requisites is not None,
         )  # fmt: skip
         self._crew = (
             Crew(self._means, given.requisites, Known(), self._travel, self._hand_over) if given.requisites else None
@@ -218,21 +218,23 @@ class _Run:
             if not self._queue.wants(host):
                 await self._means.wire.hang_up(host)
 
-    async def _fetch_robots(self, target: Target, turn: Turn | None, terms: Terms | None = None) -> None:
+    async def _fetch_robots(self, target: Target, turn: Turn | None, terms: Terms | None = None) -> Ruling | None:
         visit = Visit(target)
         trip = Trip(self._means, visit, Purpose.ROBOTS, turn, terms)
         try:
             capture = await self._travel(trip)
-            self._obey(capture, self._permissions.learn(capture, lightly=terms is not None))
+            ruling = self._permissions.learn(capture, lightly=terms is not None)
+            self._obey(capture, ruling)
             await self._hand_over(visit, capture, trip)
         finally:
             trip.let_go()
+        return ruling
 
-    def _obey(self, capture: Capture, crawl_delay_seconds: float | None) -> None:
+    def _obey(self, capture: Capture, ruling: Ruling | None) -> None:
         """The answer that brought a Crawl-delay is the first one that it follows."""
-        if crawl_delay_seconds is not None:
+        if isinstance(ruling, Rules) and ruling.crawl_delay_seconds is not None:
             host = urls.host_key(capture.target)
-            self._queue.reopen(host, self._hosts.obey(host, crawl_delay_seconds))
+            self._queue.reopen(host, self._hosts.obey(host, ruling.crawl_delay_seconds))
 
     async def _travel(self, trip: Trip) -> Capture:
         """Run a trip in this task; when the run is stopped and the grace is over, it ends as `Stopped`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,36 +20,63 @@ from scraper.model import Capture, HostMemory, Outcome, State, Target, Truncatio
 
 # RFC 9309, 2.4: a copy should not be used for longer than a day, unless the file is unreachable.
 _LONGEST_HOURS = 24.0
-_MOST_PARSED = 2_000
+_MOST_RULINGS = 20_000
+# So many bytes of rules are held; those of origins not asked for long are parsed again from their host's memory.
+_RULES_BUDGET_BYTES = 16 * 1024 * 1024
+_BYTES_OF_A_PATTERN = 144  # beside its characters: a str and a pair of CPython's, and their places
+_LARGEST_UNPACKED_BYTES = 64 * 1024
 _MOST_GIVEN_UP = 20_000
 
 Ruling = Rules | Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Rules with thousands of patterns: as objects 500 KiB of text take 5 MB, and to parse them takes five times as
+    long as to unpack them."""
+
+    patterns: bytes
+    crawl_delay_seconds: float | None
+
+    @classmethod
+    def of(cls, rules: Rules) -> _Packed:
+        # No pattern holds a line end: control characters are escaped in it.
+        lines = (f"{'+' if allow else '-'}{pattern}" for pattern, allow in rules.patterns)
+        return cls(zlib.compress("\n".join(lines).encode("ascii"), 1), rules.crawl_delay_seconds)
+
+    def unpacked(self) -> Rules:
+        lines = zlib.decompress(self.patterns).decode("ascii").split("\n")
+        return Rules(tuple((line[1:], line[0] == "+") for line in lines), self.crawl_delay_seconds)
+
+
 class Permissions:
-    """The rulings of every origin met. `fetch` visits a robots.txt (with the turn given), has it learnt and kept."""
+    """The rulings of every origin met.
+
+    `fetch` visits a robots.txt (with the turn given), has it learnt and kept, and gives what `learn` gave.
+    """
 
     def __init__(
         self,
         product: str,
         robots_hours: float,
         memories: Memories,
-        fetch: Callable[[Target, Turn | None, Terms | None], Awaitable[None]],
+        fetch: Callable[[Target, Turn | None, Terms | None], Awaitable[Ruling | None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._product = product
         self._keep_for = timedelta(hours=min(robots_hours, _LONGEST_HOURS))
         self._memories = memories
         self._fetch = fetch
-        self._rulings: OrderedDict[str, Ruling] = OrderedDict()
+        self._rulings: OrderedDict[str, Ruling | _Packed] = OrderedDict()
+        self._rules_bytes = 0
+        self._delays: dict[str, float] = {}  # kept when the rules have to go: every answer asks for it
         self._spawn = spawn
         self._on_the_way: dict[str, asyncio.Future[Ruling | None]] = {}
         self._given_up: OrderedDict[str, Verdict] = OrderedDict()  # asked once, for something nothing depends on
 
-    def known(self, target: Target) -> Rules:
-        """The rules of an origin as far as they are known; none else."""
-        ruling = self._rulings.get(urls.origin(target))
-        return ruling if isinstance(ruling, Rules) else robots.ALLOW_ALL
+    def crawl_delay(self, target: Target) -> float | None:
+        """The Crawl-delay of an origin as far as it is known."""
+        return self._delays.get(urls.origin(target))
 
     def parsed(self, memory: HostMemory) -> Rules:
         """The rules in a memory, however old."""
@@ -59,24 +87,20 @@ class Permissions:
         if trip.terms is not None:
             return await self._rules_on_terms(target, trip.terms, queue)
         origin = urls.origin(target)
-        ruling = self._rulings.get(origin)
-        if ruling is None:
-            ruling = self._remembered(target)
+        ruling = self._known(target)
         if ruling is None and (pending := self._on_the_way.get(origin)) is not None:
             trip.give_back()
             # None: it was asked for on behalf of something that does not try twice; a page does.
             return await asyncio.shield(pending) or await self.rules(target, trip, queue)
         if ruling is None:
             return await self._asked(target, trip, queue)
-        self._note(origin, ruling)
         return ruling
 
     async def _rules_on_terms(self, target: Target, terms: Terms, queue: Queue) -> Ruling:
         """The ruling, if it is known or can be had in one try and in time; a failure counts for such visits only."""
         origin = urls.origin(target)
-        ruling = self._rulings.get(origin) or self._remembered(target)
+        ruling = self._known(target)
         if ruling is not None:
-            self._note(origin, ruling)
             return ruling
         if (verdict := self._verdict(target)) is not None:
             return verdict
@@ -97,10 +121,11 @@ class Permissions:
         self, target: Target, terms: Terms, queue: Queue, pending: asyncio.Future[Ruling | None]
     ) -> None:
         origin, host = urls.origin(target), urls.host_key(target)
+        ruling: Ruling | None = None
         queue.pause(host)
         try:
             in_time = Terms(terms.ends_at, _InTime(queue, terms.ends_at, lambda: self._verdict(target) is not None))
-            await self._fetch(urls.target("/robots.txt", target.href), None, in_time)
+            ruling = await self._fetch(urls.target("/robots.txt", target.href), None, in_time)
             if asyncio.get_running_loop().time() >= terms.ends_at:
                 self._given_up.pop(origin, None)  # the end of one page's budget says nothing of the host
         except (LeftOut, Stopped):
@@ -108,12 +133,24 @@ class Permissions:
         finally:
             del self._on_the_way[origin]
             if not pending.done():
-                pending.set_result(self._rulings.get(origin))
+                pending.set_result(ruling)
             queue.resume(host)
 
     def _verdict(self, target: Target) -> Verdict | None:
         """What came of the one try; a name that does not exist has no other origins either."""
         return self._given_up.get(urls.origin(target)) or self._given_up.get(target.host)
+
+    def _known(self, target: Target) -> Ruling | None:
+        """The ruling of this run, else of an earlier one that is still fresh."""
+        origin = urls.origin(target)
+        held = self._rulings.get(origin)
+        if held is not None:
+            self._rulings.move_to_end(origin)
+            return held.unpacked() if isinstance(held, _Packed) else held
+        ruling = self._remembered(target)
+        if ruling is not None:
+            self._note(origin, ruling)
+        return ruling
 
     def _remembered(self, target: Target) -> Ruling | None:
         memory = self._memories.of(urls.host_key(target))
@@ -131,8 +168,9 @@ class Permissions:
         self._on_the_way[origin] = pending
         queue.pause(host)
         try:
-            await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over(), None)
-            ruling = self._rulings[origin]
+            # Not looked up: others may have taken its room meanwhile.
+            ruling = await self._fetch(urls.target("/robots.txt", target.href), trip.hand_over(), None)
+            assert ruling is not None
             pending.set_result(ruling)
         finally:
             pending.cancel()
@@ -141,15 +179,37 @@ class Permissions:
         return ruling
 
     def _note(self, origin: str, ruling: Ruling) -> None:
-        self._rulings[origin] = ruling
-        self._rulings.move_to_end(origin)
-        while len(self._rulings) > _MOST_PARSED:
-            self._rulings.popitem(last=False)
+        self._forget(origin)
+        is_large = isinstance(ruling, Rules) and _weight(ruling) > _LARGEST_UNPACKED_BYTES
+        held = _Packed.of(ruling) if isinstance(ruling, Rules) and is_large else ruling
+        self._rulings[origin] = held
+        self._rules_bytes += _weight(held)
+        if isinstance(ruling, Rules) and ruling.crawl_delay_seconds is not None:
+            self._delays[origin] = ruling.crawl_delay_seconds
+        else:
+            self._delays.pop(origin, None)
+        while len(self._rulings) > _MOST_RULINGS:
+            oldest = next(iter(self._rulings))
+            self._forget(oldest)
+            self._delays.pop(oldest, None)
+        if self._rules_bytes > _RULES_BUDGET_BYTES:
+            self._slim(origin)
 
-    def learn(self, capture: Capture, lightly: bool = False) -> float | None:
-        """Note what a visit to a robots.txt brought, here and in its host's memory; gives its Crawl-delay.
+    def _slim(self, spare: str) -> None:
+        """Drop the rules that were not asked for longest; what weighs nothing stays."""
+        for origin, held in list(self._rulings.items()):
+            if self._rules_bytes <= _RULES_BUDGET_BYTES // 2:
+                return
+            if origin != spare and _weight(held):
+                self._forget(origin)
 
-        `lightly`: it was tried but once, so that a failure says nothing for pages.
+    def _forget(self, origin: str) -> None:
+        self._rules_bytes -= _weight(self._rulings.pop(origin, None))
+
+    def learn(self, capture: Capture, lightly: bool = False) -> Ruling | None:
+        """Note what a visit to a robots.txt brought, here and in its host's memory; gives the ruling.
+
+        `lightly`: it was tried but once, so that a failure says nothing for pages, and is no ruling.
         """
         host = urls.host_key(capture.target)
         memory = self._memories.of(host)
@@ -171,7 +231,7 @@ class Permissions:
             schemes = " ".join(sorted(origins.values()))
             memory = replace(memory, robots_at=capture.ended_at, robots_status=status, robots_body=body)
             self._memories.put(replace(memory, robots_schemes=schemes))
-        return ruling.crawl_delay_seconds if isinstance(ruling, Rules) else None
+        return ruling
 
     def _ruling(self, capture: Capture) -> Ruling:
         status, body = read(capture)
@@ -222,13 +282,24 @@ def read(capture: Capture) -> tuple[int | None, bytes]:
         return None, b""
     if outcome.state is State.FAILED and outcome.reason == "redirects":
         return 404, b""
-    cut_at_cap = page.truncated is Truncation.LENGTH
-    if outcome.state is State.CAPTURED or cut_at_cap:
-        entity = message.entity(page.received)
-        return page.status, robots.body_text(entity, page.header("content-encoding"))
-    if page.truncated is None and 300 <= page.status < 500:
+    is_cut = page.truncated is Truncation.LENGTH
+    if outcome.state is State.CAPTURED or (is_cut and 200 <= page.status < 300):
+        text = robots.beginning(message.entity(page.received), message.codings(page.headers))
+        # What was cut off before 500 KiB were read may forbid anything.
+        return (None, b"") if is_cut and len(text) <= robots.CAP_BYTES else (page.status, robots.within_cap(text))
+    if (page.truncated is None or is_cut) and 300 <= page.status < 500:
         return page.status, b""
     return None, b""
+
+
+def _weight(held: Ruling | _Packed | None) -> int:
+    """About how many bytes the patterns of some rules take."""
+    match held:
+        case _Packed():
+            return len(held.patterns)
+        case Rules():
+            return sum(len(pattern) + _BYTES_OF_A_PATTERN for pattern, _ in held.patterns)
+    return 0
 
 
 def _last_good(memory: HostMemory) -> bool:

@@ -19,6 +19,7 @@ from scraper.fetcher.judging import Over
 from scraper.fetcher.queue import Opening, Queue, Turn
 from scraper.fetcher.robots import CAP_BYTES as ROBOTS_CAP_BYTES
 from scraper.fetcher.robots import Rules
+from scraper.fetcher.speaker import HEAD_BYTES
 from scraper.fetcher.wire import Headers, Limits, Purse, Reply, Wire
 from scraper.model import Capture, Exchange, Outcome, Purpose, State, Target, Truncation, Visit
 from scraper.settings import MIB, FetchSettings
@@ -28,6 +29,9 @@ _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 _ACCEPT_ENCODING = "gzip, deflate"
 _LEAST_SECONDS = 0.1  # for an exchange that begins when its budget is all but over
 _ROBOTS_REDIRECTS = 5  # RFC 9309, 2.3.1.2
+# More than what is read of a robots.txt, for packed it may be longer; a chunk of one byte takes six.
+_ROBOTS_DATA_BYTES = ROBOTS_CAP_BYTES + 64 * 1024
+_ROBOTS_WIRE_BYTES = HEAD_BYTES + 6 * _ROBOTS_DATA_BYTES
 # RFC 9110, 5.5: what a header's value may be, read as latin-1. Servers have sent other things, too.
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]")
 # An outcome's reason: of a host that was taken for down, nothing is asked for a while.
@@ -54,7 +58,7 @@ class Means:
     hosts: Hosts
     doubts: Doubts
     rules: Callable[[Target, Trip], Awaitable[Rules | Verdict]]
-    known_rules: Callable[[Target], Rules]
+    crawl_delay: Callable[[Target], float | None]
     loop_time: Callable[[], float]
     requisites: bool = False  # a page's turn goes on with what it needs to be seen
 
@@ -235,7 +239,7 @@ class Trip:
         means = self._means
         lasting = self.terms is not None or self._tries >= self._most_tries or not retry.deserves_retry(reply)
         decides = lasting and self._purpose is Purpose.PAGE
-        opening = means.hosts.answered(host, reply, means.known_rules(self._at).crawl_delay_seconds, decides)
+        opening = means.hosts.answered(host, reply, means.crawl_delay(self._at), decides)
         if not lasting and self._purpose is Purpose.PAGE:
             means.doubts.begin(host, self)
         if self.terms is not None:
@@ -319,7 +323,7 @@ class Trip:
         if terms is not None:
             deadline_seconds = max(_LEAST_SECONDS, min(deadline_seconds, terms.ends_at - self._means.loop_time()))
         if self._purpose is Purpose.ROBOTS:
-            return Limits(deadline_seconds, ROBOTS_CAP_BYTES)
+            return Limits(deadline_seconds, _ROBOTS_WIRE_BYTES, data_bytes=_ROBOTS_DATA_BYTES)
         wire_bytes, purse = settings.max_wire_mib * MIB, terms.purse if terms else None
         return Limits(deadline_seconds, min(wire_bytes, purse.share_bytes) if purse else wire_bytes, purse)
 
