@@ -18,7 +18,8 @@ from scraper.fetcher.tape import Tape
 from scraper.model import Target
 
 _IDLE_SECONDS = 20.0
-_MOST_IDLE = 256  # hosts wait for their delay in between: fewer would be dialled anew for every page
+# Hosts wait for their delay in between. A line with TLS holds 0.35 MB: more would not fit into 120 MB.
+_MOST_IDLE = 128
 _LINES_TO_A_HOST = 2  # requests to a host go one by one, but for what a page needs to be seen: two by two
 
 
