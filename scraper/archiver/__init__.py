@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from scraper.archiver.lock import Alone as Alone
     from scraper.archiver.lock import Lock as Lock
     from scraper.archiver.lock import Watch as Watch
+    from scraper.archiver.oddities import away as away
+    from scraper.archiver.oddities import away_folders as away_folders
     from scraper.archiver.problems import Kind as Kind
     from scraper.archiver.problems import Problem as Problem
     from scraper.archiver.recovery import Recovery as Recovery
@@ -95,6 +97,8 @@ _MODULES = {
     "Told": "history",
     "Uses": "history",
     "Watch": "lock",
+    "away": "oddities",
+    "away_folders": "oddities",
     "beyond": "recovery",
     "captures": "foreign_history",
     "collections": "layout",

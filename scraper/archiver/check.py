@@ -15,6 +15,7 @@ from scraper.archiver.index import entry_of
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
 from scraper.archiver.lock import Watch
 from scraper.archiver.members import Damaged, Member
+from scraper.archiver.oddities import oddities
 from scraper.archiver.problems import RECOVER, REPAIR, RESTORE, Kind, Problem
 from scraper.archiver.records import Record
 from scraper.archiver.survey import Survey
@@ -41,6 +42,10 @@ def inspect(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
     state, and afterwards all that was read. It takes no lock: what a run that is at work has not finished, or what
     came after the state was read, is no fault.
     """
+    for problem in oddities(layout, watch):
+        if problem.kind is Kind.WARC_AWAY:
+            survey.away.add(warc_name(problem.path))
+        yield problem
     for path in layout.all_warcs():
         yield from _check_foreign(path, survey) if layout.is_foreign else _Reading(path, survey, watch).problems()
         is_sealed = True
@@ -219,6 +224,9 @@ def _check_seal(path: Path, survey: Survey) -> Iterator[Problem]:
     seal = path.with_name(path.name + SEAL_SUFFIX)
     try:
         said = _SEAL.match(seal.read_bytes().decode("ascii", "replace"))
+    except IsADirectoryError:
+        yield Problem(Kind.SEAL_DAMAGED, seal, None, "a folder has the name of the checksum file", REPAIR)
+        return
     except FileNotFoundError:
         yield Problem(Kind.SEAL_MISSING, seal, None, "the checksum file is missing", REPAIR)
         return
@@ -272,12 +280,14 @@ def _check_marks(layout: Layout, survey: Survey, marks: dict[str, int]) -> Itera
             what = "holds captures which the state does not know"
             yield Problem(Kind.ROW_MISSING, path, None, what, "the next `scraper run` adopts them")
 
+        if warc in survey.away:
+            continue
 
 def _check_lost(layout: Layout, survey: Survey) -> Iterator[Problem]:
     """Files of which only others tell, each once."""
     told = {path.name.removesuffix(SEAL_SUFFIX) for path in layout.warcs.glob(f"*{SEAL_SUFFIX}")}
     told.update(survey.named(), survey.marks or ())
-    for warc in sorted(told):
+    for warc in sorted(told - survey.away):
         if "/" in warc or not layout.place_of(warc).exists():
             tellers = ", ".join(_tellers(layout, survey, warc))
             what = f"the file is missing, only {tellers} of it {'is' if tellers == 'the checksum' else 'are'} there"

@@ -9,7 +9,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +24,8 @@ from scraper.archiver.layout import (
     WARC_SUFFIX,
     Layout,
     make_folder,
+    rename_anew,
     replace_file,
-    sync_folder,
     writing,
 )
 from scraper.archiver.members import Damaged
@@ -206,10 +206,8 @@ class Imports:
         known = self.of_warc(taken.warc)
         if not any(item.source.sha256 == taken.source.sha256 for item in known):
             self._write_sidecar(taken.warc, [*known, taken])
-        with writing(final):
-            if not final.exists():
-                path.replace(final)
-            sync_folder(self.layout.warcs)
+        with writing(final), suppress(FileExistsError):  # the same bytes: their sha256 is in the name
+            rename_anew(path, final)
         self.complete(taken.warc)
 
     def complete(self, warc: str) -> None:

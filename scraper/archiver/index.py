@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from scraper import urls
 from scraper.archiver import records
-from scraper.archiver.layout import Layout, make_folder, replace_file, sync_folder, warc_name, writing
+from scraper.archiver.layout import Layout, is_utf8, make_folder, replace_file, sync_folder, warc_name, writing
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import OnDamage, Record
 from scraper.errors import IntegrityError
@@ -181,8 +181,8 @@ def holds_line(path: Path, line: bytes) -> bool:
 
 
 def index_files(layout: Layout) -> list[Path]:
-    """The index files, in order of name."""
-    return sorted(layout.indexes.glob(f"*{SUFFIX}"))
+    """The index files, in order of name; what is no file under such a name counts as missing."""
+    return sorted(path for path in layout.indexes.glob(f"*{SUFFIX}") if path.is_file() and is_utf8(path.name))
 
 
 def index_path(layout: Layout, warc: str) -> Path:

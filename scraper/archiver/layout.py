@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -59,30 +60,51 @@ class Layout:
     def quarantine(self) -> Path:
         return self.folder / "quarantine"
 
+    def named_warcs(self) -> list[Path]:
+        """Whatever has a WARC's name, in order: files, and what is none."""
+        suffixes = (WARC_SUFFIX, WARC_SUFFIX + OPEN_SUFFIX, *((PLAIN_SUFFIX,) if self.is_foreign else ()))
+        try:
+            paths = sorted(self.warcs.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [path for path in paths if path.name.endswith(suffixes) and not path.name.startswith(".")]
+
+    def all_warcs(self) -> list[Path]:
+        """Every WARC, in order of name: of one collection, that is the order of writing.
+
+        Only what is a file, or a link to one: `oddities` tells of all else. Where a finished one is there, an
+        unfinished one of the same name is left out: see `twins`.
+        """
+        found: dict[str, Path] = {}
+        for path in self.named_warcs():  # sorted: the finished one comes first
+            if is_warc_file(path):
+                found.setdefault(warc_name(path), path)
+        return [found[name] for name in sorted(found)]
+
     def closed_warcs(self) -> list[Path]:
         """The finished WARCs, in order of name."""
-        found = sorted(self.warcs.glob(f"*{WARC_SUFFIX}"))
-        return sorted([*found, *self.warcs.glob(f"*{PLAIN_SUFFIX}")]) if self.is_foreign else found
+        return [path for path in self.all_warcs() if not path.name.endswith(OPEN_SUFFIX)]
 
     def open_warcs(self) -> list[Path]:
         """The WARCs which are being written, or which a crash left behind."""
-        return sorted(self.warcs.glob(f"*{WARC_SUFFIX}{OPEN_SUFFIX}"))
+        return [path for path in self.all_warcs() if path.name.endswith(OPEN_SUFFIX)]
 
-    def all_warcs(self) -> list[Path]:
-        """Every WARC, in order of name: of one collection, that is the order of writing."""
-        return sorted(self.closed_warcs() + self.open_warcs(), key=warc_name)
+    def twins(self) -> list[Path]:
+        """The unfinished WARCs beside which a finished one of the same name lies."""
+        unfinished = [path for path in self.named_warcs() if path.name.endswith(OPEN_SUFFIX)]
+        return [path for path in unfinished if is_warc_file(path) and is_warc_file(self.warcs / warc_name(path))]
 
     def place_of(self, name: str) -> Path:
         """Where a WARC lies, finished or not; its final name where it is not there."""
         final = self.warcs / name
         unfinished = self.warcs / (name + OPEN_SUFFIX)
-        return unfinished if unfinished.exists() and not final.exists() else final
+        return unfinished if unfinished.is_file() and not final.is_file() else final
 
     def sealed_as(self, name: str) -> str | None:
         """The sha256 (hex) that a WARC was closed with; None where no checksum tells."""
         try:
             said = (self.warcs / (name + SEAL_SUFFIX)).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         digest = said.split(b" ", 1)[0].decode("ascii", "replace")
         return digest if len(digest) == 64 else None
@@ -93,13 +115,30 @@ class Layout:
         # It may get its final name between the first look and the second.
         for path in (final, self.warcs / (name + OPEN_SUFFIX), final) if "/" not in name else ():
             with contextlib.suppress(FileNotFoundError):
-                return FileIO(path)
+                if path.is_file():  # to open a pipe would wait for ever
+                    return FileIO(path)
+        if final.is_symlink():
+            raise IntegrityError(f"{final}: this WARC is a link whose target is missing; mount it, or put it back")
         raise IntegrityError(f"{self.warcs / name}: this WARC is missing; put it back, or run `scraper rebuild`")
 
 
 def warc_name(path: Path) -> str:
     """The name a WARC has for good, `.open` or not."""
     return path.name.removesuffix(OPEN_SUFFIX)
+
+
+def is_warc_file(path: Path) -> bool:
+    """Whether it is a file, or a link to one, whose name can be written into an index."""
+    return path.is_file() and is_utf8(path.name)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text, and not any bytes (PEP 383)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -109,9 +148,38 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ArchiveUnwritable(
-            f"{path}: cannot be written: {reason}; free or mount the disk, or name another archive with --archive"
-        ) from error
+        advice = "free or mount the disk, or name another archive with --archive"
+        if error.errno in (errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+            advice = f"{_in_the_way(path)}: move it away"
+        elif path.is_symlink() and not path.exists():
+            advice = "it is a link whose target is missing: mount it, or move the link away"
+        raise ArchiveUnwritable(f"{path}: cannot be written: {reason}; {advice}") from error
+
+
+def _in_the_way(path: Path) -> str:
+    for part in reversed(path.parents):
+        if os.path.lexists(part) and not part.is_dir():
+            return f"{part} is no folder"
+    if path.is_dir():
+        return "a folder is where a file belongs"
+    return "something of another kind has its name"
+
+
+def rename_anew(path: Path, to: Path) -> None:
+    """Give a file another name that nothing has, durably: what has it stays as it is, and `FileExistsError` comes."""
+    try:
+        os.link(path, to, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a folder, or a file system that knows no hard links
+        if os.path.lexists(to):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(to)) from None
+        path.rename(to)
+    else:
+        sync_folder(to.parent)  # never both names gone
+        path.unlink()
+    for folder in {path.parent, to.parent}:
+        sync_folder(folder)
 
 
 def make_folder(folder: Path) -> None:

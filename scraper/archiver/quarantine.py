@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from scraper.archiver.layout import Layout, make_folder, sync_folder, write_all, writing
+from scraper.archiver.layout import Layout, make_folder, rename_anew, sync_folder, write_all, writing
 
 _COPY_BYTES = 1 << 20
 
@@ -48,15 +48,13 @@ def move(layout: Layout, path: Path, name: str) -> Path:
     make_folder(wanted.parent)
     kept = free_name(wanted)
     with writing(kept):
-        path.rename(kept)
-        sync_folder(kept.parent)
-        sync_folder(path.parent)
+        rename_anew(path, kept)
     return kept
 
 
 def free_name(path: Path) -> Path:
     """The name, or the next one with a number that nothing has."""
     number, free = 1, path
-    while free.exists():
+    while os.path.lexists(free):
         number, free = number + 1, path.with_name(f"{path.name}.{number}")
     return free

@@ -29,19 +29,22 @@ from scraper.archiver.leftovers import STAGING, sweep
 from scraper.archiver.members import Damaged
 from scraper.archiver.quarantine import copy_bytes, move
 from scraper.archiver.segment import seal, write_missing_seal
+from scraper.archiver.twins import part
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What was found in the files that nobody had closed.
 
-    `quarantined` are files of torn bytes. `reread` are the WARCs of which records before the commit mark were damaged
-    or gone: what the state says of them has to be forgotten and read again. `losses` says what was lost, in sentences.
+    `quarantined` are files of torn bytes; `parted` says what was done with two files of one name. `reread` are the
+    WARCs of which records before the commit mark were damaged or gone: what the state says of them has to be forgotten
+    and read again. `losses` says what was lost, in sentences.
     """
 
     quarantined: tuple[Path, ...] = ()
     reread: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    parted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,10 @@ def recover(root: Path, name: str, marks: Mapping[str, int], *, after_crash: boo
     quarantined: list[Path] = []
     reread: list[str] = []
     losses: list[str] = []
+    parted = [str(done) for path in layout.twins() if (done := part(layout, path))]
     for path in layout.open_warcs():
+        if os.path.lexists(layout.warcs / warc_name(path)):
+            continue  # it cannot be compared now; `oddities` tells of it, and its records are read where they are
         mark = marks.get(warc_name(path), 0)
         found = _extent(path)
         quarantined += _mended(layout, path, found)
@@ -84,7 +90,7 @@ def recover(root: Path, name: str, marks: Mapping[str, int], *, after_crash: boo
         if found.end:
             _close(layout, path)
     sweep(layout, after_crash=after_crash)
-    return Recovery(tuple(quarantined), tuple(reread), tuple(losses))
+    return Recovery(tuple(quarantined), tuple(reread), tuple(losses), tuple(parted))
 
 
 def untold(

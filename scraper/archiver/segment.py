@@ -19,6 +19,7 @@ from scraper.archiver.layout import (
     WARC_SUFFIX,
     Layout,
     make_folder,
+    rename_anew,
     replace_file,
     sync_data,
     sync_folder,
@@ -27,6 +28,7 @@ from scraper.archiver.layout import (
     writing,
 )
 from scraper.archiver.members import pack
+from scraper.archiver.quarantine import move
 from scraper.archiver.visits import Item, escaped
 from scraper.errors import ArchiveUnwritable
 from scraper.model import Location
@@ -124,19 +126,29 @@ class Segment:
 
 def seal(layout: Layout, path: Path, entries: Sequence[IndexEntry], sha256: str) -> Path:
     """Close a synced `.open` file: index and checksum first, the name last, so that a crash between is no loss."""
-    name = path.name.removesuffix(OPEN_SUFFIX)
-    write_index(layout, name, entries)
-    _write_seal(layout, name, sha256)
+    name = warc_name(path)
     final = layout.warcs / name
+    if os.path.lexists(final):
+        raise ArchiveUnwritable(f"{final}: somebody put a file here; the next `scraper run` gives ours another name")
+    write_index(layout, name, entries)
+    if layout.sealed_as(name) != sha256:
+        _set_seal_aside(layout, name)
+        _write_seal(layout, name, sha256)
     with writing(final):
-        path.rename(final)
-        sync_folder(layout.warcs)
+        rename_anew(path, final)
     return final
+
+
+def _set_seal_aside(layout: Layout, name: str) -> None:
+    """A seal of other bytes is kept: of a file that was lost it may be all there is."""
+    seal = layout.warcs / (name + SEAL_SUFFIX)
+    if os.path.lexists(seal):
+        move(layout, seal, seal.name)
 
 
 def write_missing_seal(layout: Layout, path: Path) -> None:
     """Make the checksum of a closed file that has none (put there by hand, say); one that is there is never changed."""
-    if path.with_name(path.name + SEAL_SUFFIX).exists():
+    if os.path.lexists(path.with_name(path.name + SEAL_SUFFIX)):
         return
     with path.open("rb") as file:
         _write_seal(layout, path.name, hashlib.file_digest(file, "sha256").hexdigest())
@@ -149,7 +161,7 @@ def _write_seal(layout: Layout, name: str, sha256: str) -> None:
 def _create(layout: Layout, now: datetime) -> tuple[str, Path, int]:
     """Make a new file, whose name comes after all others even when the clock was set back."""
     while True:
-        name = _next_name(layout, records.timestamp14(now))
+        name = next_name(layout, records.timestamp14(now))
         path = layout.warcs / (name + OPEN_SUFFIX)
         with writing(path):
             try:
@@ -158,9 +170,10 @@ def _create(layout: Layout, now: datetime) -> tuple[str, Path, int]:
                 continue
 
 
-def _next_name(layout: Layout, stamp: str) -> str:
-    form = re.compile(rf"{re.escape(layout.name)}-([0-9]{{14}})-([0-9]{{5}}){re.escape(WARC_SUFFIX)}")
-    taken = [(found[1], int(found[2])) for path in layout.all_warcs() if (found := form.fullmatch(warc_name(path)))]
+def next_name(layout: Layout, stamp: str) -> str:
+    """A name for a new WARC that comes after all others, and that nothing has, not even a seal without its file."""
+    form = re.compile(rf"{re.escape(layout.name)}-([0-9]{{14}})-([0-9]{{5}}){re.escape(WARC_SUFFIX)}(?:\..*)?")
+    taken = [(found[1], int(found[2])) for path in layout.warcs.iterdir() if (found := form.fullmatch(path.name))]
     newest, number = max(taken, default=("", 0))
     if newest < stamp:
         return f"{layout.name}-{stamp}-00000{WARC_SUFFIX}"

@@ -57,6 +57,7 @@ class Survey:
         self._pending: dict[str, list[Sequence[Any]]] = {}
         self.marks: dict[str, int] | None = None
         self.sha256: dict[str, str] = {}  # of the WARCs that were read without a break
+        self.away: set[str] = set()  # WARCs that are not at hand: nothing that tells of them is in doubt
         self.headless: set[str] = set()  # WARCs that do not begin with a warcinfo record
 
     def __enter__(self) -> Self:
@@ -195,7 +196,9 @@ class Survey:
         )
 
     def is_damaged(self, warc: str, offset: int) -> bool:
-        """Whether a place lies in a region whose damage was told of."""
+        """Whether a place lies in a region whose damage was told of, or in a file that is not at hand."""
+        if warc in self.away:
+            return True
         asked = self.ask(
             "SELECT 1 FROM spans WHERE warc = ? AND start <= ? AND stop > ? LIMIT 1",
             self._numbers.get(warc, -1), offset, offset,
@@ -203,8 +206,8 @@ class Survey:
         return next(asked, None) is not None
 
     def has_damage(self) -> bool:
-        """Whether any damage was told of."""
-        return next(self.ask("SELECT 1 FROM spans LIMIT 1"), None) is not None
+        """Whether any damage was told of, or any file is not at hand."""
+        return bool(self.away) or next(self.ask("SELECT 1 FROM spans LIMIT 1"), None) is not None
 
     def spans(self, warc: str) -> list[tuple[int, int]]:
         """The damaged regions of a WARC: start and end, in order, those that touch as one."""

@@ -37,9 +37,11 @@ def check(root: Path) -> Iterator[Problem]:
                 yield _of_state(root, error)
             lost = set()
             surveys = {name: stack.enter_context(Survey()) for name in surveys}
+        absent = list(archiver.away_folders(root))
+        yield from absent
         for name, survey in surveys.items():
             yield from check_collection(root, name, survey, watch)
-    for name in sorted(lost):
+    for name in sorted(lost - {problem.path.relative_to(root / "collections").parts[0] for problem in absent}):
         what = "this collection is gone, but the state knows its captures"
         advice = f"put it back from a copy, or {_MAKE_AGAIN}"
         yield Problem(Kind.COLLECTION_MISSING, root / "collections" / name, None, what, advice)

@@ -81,6 +81,8 @@ class Mender:
             self.listener.note(f"adopted {adopted} visits which an interrupted run had archived")
         for sentence in recovery.losses:
             self.listener.trouble(sentence)
+        for sentence in recovery.parted:
+            self.listener.note(sentence)
         for path in recovery.quarantined:
             self.listener.note(f"{path}: torn bytes of an interrupted run were moved here")
 

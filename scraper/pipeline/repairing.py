@@ -63,6 +63,9 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
         tell(sentence)
 
     _with_sound_state(root, settings, listener, done)
+    repaired.left = list(archiver.away(root, Alone()))
+    if repaired.left:
+        return repaired  # what is only not at hand would be written off as lost
     noting = Listener(visit=listener.visit, progress=listener.progress, note=done, trouble=done)
     with opened(root, settings, noting) as session:
         repairer = _Repairer(session, noting, stop, repaired, done)

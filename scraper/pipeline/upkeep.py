@@ -26,6 +26,8 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
     """
     _refuse_nothing(root)
     with archiver.Lock(root):
+        if absent := [str(problem) for problem in archiver.away(root, archiver.Alone())]:
+            raise IntegrityError("; ".join([*absent, "nothing was made again"]))
         _set_aside_if_damaged(root, settings, listener)
     with opened(root, settings, listener, anew=True) as session:
         damages: list[str] = []
