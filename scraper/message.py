@@ -22,6 +22,9 @@ _MOST_MEMBERS = 10_000
 _FIRST_PIECE_BYTES = 1024
 _LARGEST_PIECE_BYTES = 64 * 1024
 _OUTPUT_BYTES = 256 * 1024
+# As curl has it. Each costs the unpacking of all that is inside, and nobody needs two.
+_MOST_CODINGS = 5
+_TOO_MANY = f"there are more than {_MOST_CODINGS}"
 _UNREADABLE, _ADVICE = "its content coding cannot be read: ", " (install scraper[codecs])"
 _CHUNK_SIZE = re.compile(rb"[ \t]*0{0,64}([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
@@ -151,20 +154,35 @@ def content(payload: bytes, codings: str | None, cap_bytes: int) -> bytes:
     """Remove the content codings (gzip, deflate, br, zstd; the last applied first) from an entity.
 
     Lenient as browsers are: a wrong label, a cut stream or junk after it give what could be read. What is not
-    `readable` is left as it is. Raises `TooLarge` past `cap_bytes`.
+    `readable` is left as it is. Raises `TooLarge` past `cap_bytes`, for all that is unpacked on the way together.
     """
+    left_bytes = cap_bytes
     for coding in reversed(_parted(codings)):
-        if coding in ("gzip", "x-gzip"):
-            payload = _gunzip(payload, cap_bytes)
-        elif coding == "deflate":
-            payload = _inflate(payload, cap_bytes) or payload
-        elif coding == "br" and coding in readable():
-            payload = _unbrotli(payload, cap_bytes) or payload
-        elif coding == "zstd" and coding in readable():
-            payload = _unzstd(payload, cap_bytes) or payload
+        unpacked = _unpacked(payload, coding, left_bytes)
+        if unpacked is not payload:
+            left_bytes -= len(unpacked)
+        payload = unpacked
     if len(payload) > cap_bytes:
         raise TooLarge(f"more than {cap_bytes} bytes")
     return payload
+
+
+def _unpacked(payload: bytes, coding: str, cap_bytes: int) -> bytes:
+    if coding in ("gzip", "x-gzip"):
+        return _gunzip(payload, cap_bytes)
+    if coding == "deflate":
+        return _inflate(payload, cap_bytes) or payload
+    if coding == "br" and coding in readable():
+        return _unbrotli(payload, cap_bytes) or payload
+    if coding == "zstd" and coding in readable():
+        return _unzstd(payload, cap_bytes) or payload
+    return payload
+
+
+def left_on(codings: str | None) -> list[str]:
+    """The codings that `content` leaves on an entity, as they are spelt."""
+    spelt = [part.strip() for part in (codings or "").split(",")]
+    return spelt if len(spelt) > _MOST_CODINGS else [part for part in spelt if part.lower() not in readable()]
 
 
 def codings(headers: Iterable[tuple[str, str]]) -> str:
@@ -205,7 +223,8 @@ class _Counter:
 
 
 def _parted(codings: str | None) -> list[str]:
-    return [part.strip().lower() for part in (codings or "").split(",")]
+    parts = [part.strip().lower() for part in (codings or "").split(",", _MOST_CODINGS)]
+    return parts if len(parts) <= _MOST_CODINGS else [_TOO_MANY]
 
 
 @functools.cache

@@ -174,3 +174,25 @@ def test_content_codings_on_several_lines_are_one_list() -> None:
     headers = [("Content-Encoding", "gzip"), ("X-Other", "br"), ("content-encoding", "deflate, gzip")]
     assert message.codings(headers) == "gzip, deflate, gzip"
     assert message.codings([("X-Other", "br")]) == ""
+
+
+def test_more_than_five_codings_are_left_on() -> None:
+    packed = b"hello"
+    for _ in range(6):
+        packed = gzip.compress(packed)
+    many = ", ".join(["gzip"] * 6)
+    assert message.content(packed, many, 1000) == packed
+    assert message.unreadable(many) == "its content coding cannot be read: there are more than 5"
+    assert not message.is_readable_now(message.unreadable(many))
+    assert message.left_on(many) == ["gzip"] * 6
+    assert not message.is_larger(packed, many, 1000)
+    assert message.content(gzip.decompress(packed), ",".join(["gzip"] * 5), 1000) == b"hello"
+    assert message.left_on("gzip, x-odd") == ["x-odd"]
+
+
+def test_the_cap_holds_for_all_that_is_unpacked_together() -> None:
+    inner = gzip.compress(random.Random(1).randbytes(600), 0)
+    packed = gzip.compress(inner, 0)
+    assert len(message.content(packed, "gzip, gzip", 1300)) == 600
+    with pytest.raises(message.TooLarge):
+        message.content(packed, "gzip, gzip", 1100)

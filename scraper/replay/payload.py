@@ -91,7 +91,7 @@ def raw(exchange: Exchange) -> Payload:
 def plain(payload: Payload, cap_bytes: int) -> Payload:
     """Without its content codings, as far as they can be read. Raises `message.TooLarge`."""
     body = message.content(payload.body, payload.codings, cap_bytes)
-    left = [coding for coding in payload.codings.split(",") if coding.strip().lower() not in message.readable()]
+    left = message.left_on(payload.codings)
     return Payload(body, payload.content_type, ", ".join(left))
 
 
