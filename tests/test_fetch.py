@@ -334,3 +334,25 @@ def test_the_user_agent_names_the_program_and_a_contact() -> None:
 def test_the_guard_loads_without_the_network_libraries() -> None:
     code = "import sys; from scraper.fetcher import guard, politeness; print('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_unpacking_an_answer_to_know_its_size_holds_up_no_other_visit(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on in a thread until the other host has answered: on the event loop it would wait for ever."""
+    answered = threading.Event()
+
+    def serve(connection: Connection, seen: Seen) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        answered.set()
+
+    def unpacked(*_: object) -> bool:
+        return not answered.wait(20)
+
+    monkeypatch.setattr("scraper.message.is_larger", unpacked)
+    site.reply("/packed", body=b"x", headers={"Content-Encoding": "gzip, gzip"})
+    site.replies("/late", [{"status": 302, "headers": {"Location": "/quick"}, "delay": 0.3}], host="other.test")
+    site.behave("/quick", serve, host="other.test")
+    pages = [site.url("/packed"), site.url("/late", host="other.test")]
+    kept = captures(fetch_all(site.settings(robots="ignore"), pages))
+    assert [str(kept[page].outcome) for page in pages] == ["captured", "captured"]

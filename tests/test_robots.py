@@ -263,7 +263,7 @@ def test_a_hostile_file_costs_next_to_nothing(text: bytes) -> None:
 
 
 def test_a_packed_bomb_is_unpacked_to_500_kib_at_most() -> None:
-    assert len(robots.body_text(gzip.compress(bytes(50 * 2**20)), "gzip")) == robots.CAP_BYTES
+    assert len(robots.beginning(gzip.compress(bytes(50 * 2**20)), "gzip")) == robots.CAP_BYTES + 1
 
 
 # ------------------------------------------------------------- on the network
@@ -376,7 +376,8 @@ def test_an_endless_robots_txt_is_read_to_500_kib(site: Site) -> None:
     site.reply("/robots.txt", body=text)
     site.reply("/page", body=b"x")
     kept = fetch_all(site.settings(), [site.url("/page"), site.url("/no")])
-    assert len(robots_captures(kept)[0].page.received) == robots.CAP_BYTES
+    received_bytes = len(robots_captures(kept)[0].page.received)
+    assert robots.CAP_BYTES < received_bytes < robots.CAP_BYTES + 256 * 1024
     assert captures(kept)[site.url("/page")].outcome.state is State.CAPTURED
     assert str(captures(kept)[site.url("/no")].outcome) == "excluded(robots)"
 
@@ -397,3 +398,50 @@ def test_patterns_made_to_cost_time_forbid_instead() -> None:
     assert time.process_time() - begun < 1  # ten times what is promised
     assert rules.allows("/" + "a" * 1000)
     assert robots.parse(b"User-agent: *\n" + b"Disallow: /x*y\n" * 1 + b"Allow: /a*\n", "scraper").allows(path)
+
+
+SECRET = b"\nUser-agent: *\nDisallow: /secret\n"
+
+
+def test_a_robots_txt_of_500_kib_is_read_to_its_last_line(site: Site) -> None:
+    text = b"# filler\n" * 60_000
+    site.reply("/robots.txt", body=text[: robots.CAP_BYTES - len(SECRET)] + SECRET)
+    assert str(fetch(site.settings(), site.url("/secret")).outcome) == "excluded(robots)"
+
+
+def test_a_line_that_goes_beyond_500_kib_is_not_read(site: Site) -> None:
+    last = b"\nUser-agent: *\nDisallow: /secret\nAllow: /secret-but-not-this\n"
+    filler = b"#" * (robots.CAP_BYTES - len(last) + len(b"-but-not-this\n"))
+    site.reply("/robots.txt", body=filler + last)
+    assert str(fetch(site.settings(), site.url("/secret")).outcome) == "excluded(robots)"
+    assert robots.within_cap(b"a" * (robots.CAP_BYTES - 1) + b"\nb") == b"a" * (robots.CAP_BYTES - 1) + b"\n"
+    assert robots.within_cap(b"a" * robots.CAP_BYTES + b"\nb") == b"a" * robots.CAP_BYTES
+    assert robots.within_cap(b"a\r" + b"b" * robots.CAP_BYTES) == b"a\r"
+
+
+def test_a_robots_txt_in_chunks_of_one_byte_is_read_to_its_end(site: Site) -> None:
+    text = b"# x\n" * 25_000 + SECRET
+    site.reply("/robots.txt", chunks=[text[at : at + 1] for at in range(len(text))])
+    assert str(fetch(site.settings(), site.url("/secret")).outcome) == "excluded(robots)"
+
+
+def test_a_packed_robots_txt_is_obeyed_however_large_it_is_unpacked(site: Site) -> None:
+    packed = gzip.compress(SECRET + b"#" * (120 << 20), 1)
+    site.reply("/robots.txt", body=packed, headers={"Content-Encoding": "gzip"})
+    site.reply("/open", body=b"x")
+    kept = captures(fetch_all(site.settings(), [site.url("/secret"), site.url("/open")]))
+    assert [str(capture.outcome) for capture in kept.values()] == ["excluded(robots)", "captured"]
+
+
+def test_a_robots_txt_cut_off_by_our_own_limits_forbids_all(site: Site) -> None:
+    # 400,000 chunks of a byte are more than the wire takes; what comes after might forbid anything.
+    chunks = [b"#"] * 400_000 + [SECRET]
+    site.reply("/robots.txt", chunks=chunks)
+    assert str(fetch(site.settings(), site.url("/open")).outcome) == "failed(robots unreachable)"
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(404, "captured"), (503, "failed(robots unreachable)")])
+def test_an_error_page_is_no_robots_txt_however_long_it_is(site: Site, status: int, outcome: str) -> None:
+    site.reply("/robots.txt", status=status, body=SECRET + b"#" * 3_000_000)
+    site.reply("/secret", body=b"x")
+    assert str(fetch(site.settings(max_tries=1), site.url("/secret")).outcome) == outcome

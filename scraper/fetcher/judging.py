@@ -1,7 +1,8 @@
-"""What an answer means for its visit: it leads on, or the visit ends with an outcome. Pure."""
+"""What an answer means for its visit: it leads on, or the visit ends with an outcome."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 from scraper import message, printable, urls
@@ -67,18 +68,39 @@ def ending(reply: Reply, at: Target, visit: Visit, settings: FetchSettings, now:
         return Over(State.DEAD, str(status), said)
     if not 200 <= status < 300:
         return Over(State.FAILED, f"http {status}", said)
-    if is_bomb(reply.exchange, settings.max_decoded_mib * MIB):
-        detail = f"unpacked, the answer is larger than {settings.max_decoded_mib} MiB"
-        return Over(State.FAILED, "too large", detail)
     return Over(State.CAPTURED, "")
+
+
+async def defused(end: Over, exchange: Exchange, settings: FetchSettings, one_at_a_time: asyncio.Lock) -> Over:
+    """The end of a visit, another one where its answer is larger, unpacked, than allowed.
+
+    What takes long is done in a thread, one by one: the deadlines of others run, and their hosts' speed is measured.
+    """
+    cap_bytes = settings.max_decoded_mib * MIB
+    is_one = _is_bomb_by_size(exchange, cap_bytes)
+    if is_one is None:
+        async with one_at_a_time:
+            is_one = await asyncio.to_thread(is_bomb, exchange, cap_bytes)
+    if not is_one:
+        return end
+    detail = f"unpacked, the answer is larger than {settings.max_decoded_mib} MiB"
+    return Over(State.FAILED, "too large", detail)
 
 
 def is_bomb(exchange: Exchange, cap_bytes: int) -> bool:
     """Whether an answer, unpacked, is larger than allowed."""
+    by_size = _is_bomb_by_size(exchange, cap_bytes)
+    if by_size is not None:
+        return by_size
+    return message.is_larger(message.entity(exchange.received), message.codings(exchange.headers), cap_bytes)
+
+
+def _is_bomb_by_size(exchange: Exchange, cap_bytes: int) -> bool | None:
+    """The same where it can be told at once; None where only unpacking tells."""
     codings = message.codings(exchange.headers)
     packed_bytes = len(exchange.answer) - exchange.head_length
     if not codings:
         return packed_bytes > cap_bytes
     if "," not in codings and packed_bytes * _BEST_DEFLATE_RATIO <= cap_bytes:
         return False
-    return message.is_larger(message.entity(exchange.received), codings, cap_bytes)
+    return None

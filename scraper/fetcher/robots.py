@@ -126,7 +126,7 @@ def parse(body: bytes, product: str) -> Rules:
 
 
 def _lines(body: bytes) -> Iterable[tuple[bytes, str]]:
-    body = body[:CAP_BYTES]
+    body = within_cap(body)
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         # RFC 9309, 2.2: the file is UTF-8. An editor that made it UTF-16 does not unsay what its owner wrote.
         body = body.decode("utf-16", "replace").encode("utf-8", "replace")
@@ -201,13 +201,21 @@ def _one_escape(match: re.Match[str]) -> str:
     return chr(byte) if byte in _UNRESERVED else "%" + match[1].upper()
 
 
-def body_text(entity: bytes, codings: str | None) -> bytes:
-    """The first 500 KiB of a robots.txt, its content coding removed without ever unpacking more than that."""
+def within_cap(text: bytes) -> bytes:
+    """What is read of a robots.txt: a line that goes beyond 500 KiB is not, for half of it says something else."""
+    if len(text) <= CAP_BYTES:
+        return text
+    end = max(text.rfind(b"\n", 0, CAP_BYTES + 1), text.rfind(b"\r", 0, CAP_BYTES + 1))
+    return text[: min(end + 1, CAP_BYTES)]
+
+
+def beginning(entity: bytes, codings: str | None) -> bytes:
+    """A robots.txt up to the first byte that is not read, its content coding removed without unpacking more."""
     for coding in reversed([part.strip().lower() for part in (codings or "").split(",")]):
         if coding in ("gzip", "x-gzip", "deflate"):
             # 32: find out by itself whether it is gzip or zlib.
             try:
-                entity = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(entity, CAP_BYTES)
+                entity = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(entity, CAP_BYTES + 1)
             except zlib.error:
-                return entity[:CAP_BYTES]
-    return entity[:CAP_BYTES]
+                break
+    return entity[: CAP_BYTES + 1]

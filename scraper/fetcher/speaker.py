@@ -59,10 +59,13 @@ def written_request(method: str, target: Target, headers: list[tuple[bytes, byte
 class Chunks:
     """Where a chunked body ends (RFC 9112, 7.1), fed piece by piece; nothing of it is kept."""
 
-    __slots__ = ("_in_trailers", "_left", "_line", "_offset", "_owes_line_end", "_trailer_bytes", "count", "flaw")
+    __slots__ = (
+        "_in_trailers", "_left", "_line", "_offset", "_owes_line_end", "_trailer_bytes", "count", "data_bytes", "flaw"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.count = 0
+        self.data_bytes = 0  # without the coding
         self.flaw: Flaw | None = None
         self._left = 0
         self._line = b""
@@ -78,6 +81,7 @@ class Chunks:
             if self._left:
                 step = min(self._left, size - at)
                 self._left -= step
+                self.data_bytes += step
                 at += step
                 continue
             line_end = data.find(b"\n", at, at + CHUNK_LINE_BYTES)
@@ -157,6 +161,13 @@ class Reader:
     def message_bytes(self) -> int:
         """The bytes of the message so far, from the final head on."""
         return (self.fed if self.end is None else self.end) - self.head_at
+
+    @property
+    def data_bytes(self) -> int:
+        """The bytes of the body so far, its transfer coding removed."""
+        if self._chunks is not None:
+            return self._chunks.data_bytes
+        return self.message_bytes - self.head.length if self.head else 0
 
     @property
     def may_follow(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -61,6 +61,7 @@ class Means:
     crawl_delay: Callable[[Target], float | None]
     loop_time: Callable[[], float]
     requisites: bool = False  # a page's turn goes on with what it needs to be seen
+    unpacking: asyncio.Lock = field(default_factory=asyncio.Lock)  # whoever unpacks an answer to find out its size
 
 
 class Turns(Protocol):
@@ -134,7 +135,7 @@ class Trip:
             reply = await self._ask()
             following = judging.following(reply, self._at, self._purpose, seen)
             if following is None:
-                raise judging.ending(reply, self._at, self._visit, self._means.settings, datetime.now(UTC))
+                raise await self._ending(reply)
             self.leave()
             if urls.origin(following) != urls.origin(self._at):
                 # What comes next may be another origin's robots.txt: nobody waits for that in a host's turn.
@@ -144,6 +145,14 @@ class Trip:
                 raise Over(State.FAILED, "redirects", f"more than {limit} redirects")
             seen.add(following.href)
             self._at = following
+
+    async def _ending(self, reply: Reply) -> Over:
+        means = self._means
+        end = judging.ending(reply, self._at, self._visit, means.settings, datetime.now(UTC))
+        # Of a robots.txt, only the beginning is ever unpacked.
+        if end.outcome.state is not State.CAPTURED or self._purpose is Purpose.ROBOTS or reply.exchange is None:
+            return end
+        return await judging.defused(end, reply.exchange, means.settings, means.unpacking)
 
     def _refuse_bad_targets(self) -> None:
         match guard.refusal(self._at, self._means.guard):

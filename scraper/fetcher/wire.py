@@ -42,12 +42,14 @@ class Purse:
 class Limits:
     """What one exchange may take: time from the first packet to the last byte, and bytes on the wire.
 
-    With a `purse`, several exchanges under way at once may not take more than that together.
+    With a `purse`, several exchanges under way at once may not take more than that together. More than `data_bytes`
+    of a body, without its transfer coding, are not wanted.
     """
 
     deadline_seconds: float
     wire_bytes: int
     purse: Purse | None = None
+    data_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,11 @@ class _Call:
             self._paid_bytes = size
             if purse.left_bytes < 0:
                 return True
-        return size > self._limits.wire_bytes
+        return size > self._limits.wire_bytes or self._has_enough()
+
+    def _has_enough(self) -> bool:
+        most_bytes = self._limits.data_bytes
+        return most_bytes is not None and self._talk.reader.data_bytes > most_bytes
 
     async def _broken(self) -> tuple[Fault, Truncation | None]:
         """What it means that the answer could not be read to its end."""
@@ -242,6 +248,8 @@ class _Call:
 
     def _how_large(self) -> str:
         cap_bytes, purse = self._limits.wire_bytes, self._limits.purse
+        if self._has_enough():
+            cap_bytes = self._limits.data_bytes or 0
         said = f"is larger than {cap_bytes / 2**20:g} MiB"
         if purse is not None and (purse.left_bytes < 0 or self._announced_bytes > min(cap_bytes, purse.left_bytes)):
             said = "is more than what a page needs to be seen may take"

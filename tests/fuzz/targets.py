@@ -76,7 +76,9 @@ def robots_files(data: bytes) -> None:
         assert robots.parse(body.replace(b"\n", b"\r\n"), "scraper") == rules
         assert robots.parse(body.replace(b"\n", b"\r"), "scraper") == rules
         assert robots.parse(body + b"\n# no more\nSitemap: x\n", "scraper") == rules
-    assert len(robots.body_text(body, "gzip")) <= robots.CAP_BYTES
+    beginning = robots.beginning(body, "gzip")
+    assert len(beginning) <= robots.CAP_BYTES + 1
+    assert len(robots.within_cap(beginning)) <= robots.CAP_BYTES
 
 
 def messages(data: bytes) -> None:
