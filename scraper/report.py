@@ -10,8 +10,9 @@ from typing import Any
 
 from scraper import archiver, urls
 from scraper.errors import UsageError
+from scraper.fetcher.politeness import FAILURES_IN_A_ROW
 from scraper.model import Outcome, State
-from scraper.state import CITATION_STANDING, StateReader, moment
+from scraper.state import CITATION_STANDING, StateReader, moment, stamp
 
 _CITATION_STATES = f"""
     SELECT p.path, c.number, c.url, c.role, c.line, t.href, {CITATION_STANDING}, g.captured_at, g.text_path
@@ -60,6 +61,27 @@ def ledger(state: StateReader) -> Ledger:
         )
     )
     return Ledger(counts["documents"], total, counts["targets"], counts["held"], by_state, by_reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DownHost:
+    """A host that has been taken for down, and until when nothing is asked of it."""
+
+    host: str
+    failures: int  # in a row
+    until: datetime
+
+
+def hosts_down(state: StateReader, at: datetime) -> Iterator[DownHost]:
+    """The hosts that are left alone now because they are down, by name."""
+    rows = state.query(
+        "SELECT host, failures, not_before FROM hosts WHERE failures >= ? AND not_before > ? ORDER BY host",
+        (FAILURES_IN_A_ROW, stamp(at)),
+    )
+    for row in rows:
+        until = moment(row["not_before"])
+        assert until is not None
+        yield DownHost(row["host"], row["failures"], until)
 
 
 def citations(state: StateReader) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,47 @@ def test_a_dead_host_is_shown_in_status_and_the_next_runs_hardly_ask_it(cli: Cli
     assert set(cli.ledger().values()) == {"captured"}
     assert of_host(cli)["failures"] == 0
     assert cli.run("check").returncode == 0
+
+
+def test_a_host_that_goes_down_is_said_once_with_what_is_put_off_and_until_when(cli: Cli) -> None:
+    def warnings(*names: str) -> list[str]:
+        said = [json.loads(line)["message"] for line in cli.run("run", *names).stderr.splitlines()]
+        return [message for message in said if " is down " in message]
+
+    for number in range(8):
+        cli.site.reply(f"/{number}", status=500)
+    cli.settings = {"max_tries": 1}
+    cli.citing(*(cli.site.url(f"/{number}") for number in range(8)), cli.site.url("/good", host="b.test"))
+    cli.site.reply("/good", host="b.test", body=b"x")
+    (said,) = warnings()
+    until = datetime.strptime(of_host(cli)["not_before"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert until > datetime.now(UTC) + timedelta(minutes=25)
+    shown = f"{until:%Y-%m-%d %H:%M:%S} UTC"
+    what = "down after 3 failures in a row (http 500); its 5 other URLs are put off until"
+    assert said == f"site.test is {what} {shown}"
+    line = f"host down                  site.test   3 failures in a row; left alone until {shown}"
+    for flags in ((), ("--verbose",)):
+        assert [row for row in cli.run("status", *flags).stdout.splitlines() if "in a row" in row] == [line]
+    assert [(down["host"], down["failures"]) for down in cli.lines("status")[-1]["hosts_down"]] == [("site.test", 3)]
+    # While it rests, also when it is cited anew, and when it is found to be down still: it was said.
+    assert warnings() == []
+    cli.citing(cli.site.url("/9"), name="new.txt")
+    assert warnings() == []
+    rest_is_over(cli)
+    assert "in a row" not in cli.run("status").stdout
+    assert warnings() == []
+    assert of_host(cli)["failures"] == 4
+    # It comes back, and goes down a second time: that is news.
+    rest_is_over(cli)
+    for number in range(10):
+        cli.site.reply(f"/{number}", body=b"back %d" % number)
+    assert warnings() == []
+    assert set(cli.ledger().values()) == {"captured"}
+    cli.citing(*(cli.site.url(f"/gone/{number}") for number in range(4)), name="gone.txt")
+    for number in range(4):
+        cli.site.behave(f"/gone/{number}", lambda connection, _seen: connection.reset())
+    (said,) = warnings()
+    assert said.startswith("site.test is down after 3 failures in a row (reset); its other URL is put off until ")
 
 
 def test_a_host_that_was_slowed_down_is_still_slow_in_the_next_run(cli: Cli) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,9 +111,15 @@ def status(common: Common) -> int:
             elif every or row["state"] in ("failed", "dead", "deferred"):
                 note = f"  (held since {row['captured_at'][:10]})" if row["captured_at"] else ""
                 common.console.result(f"{row['shown']:<26} {row['href'] or row['url']}{note}")
+        down = list(report.hosts_down(state, datetime.now(UTC)))
     if common.as_json:
-        common.console.record({"ledger": ledger.as_fields()})
+        common.console.record({"ledger": ledger.as_fields(), "hosts_down": [asdict(one) for one in down]})
     else:
+        for one in down:
+            until = f"until {one.until:%Y-%m-%d %H:%M:%S} UTC"
+            common.console.result(
+                f"{'host down':<26} {one.host}   {one.failures} failures in a row; left alone {until}"
+            )
         common.console.result(_ledger_for_people(ledger))
     return 0 if ledger.agrees else 5
 

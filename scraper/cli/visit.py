@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from scraper.cli.console import Console, Progress
 from scraper.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from scraper.pipeline import Listener, Stop, Summary, VisitResult
+    from scraper.pipeline import HostDown, Listener, Stop, Summary, VisitResult
     from scraper.settings import Settings
 
 
@@ -121,11 +122,15 @@ def listening(common: Common) -> Iterator[Listener]:
         else:
             console.detail(sentence, **fields)
 
+    def on_host_down(down: HostDown) -> None:
+        console.trouble(host_down_sentence(down), host=down.host, until=down.until, put_off=down.put_off)
+
+    told = Listener(visit=on_visit, host_down=on_host_down, note=console.info, trouble=console.trouble)
     if not console.wants_progress:
-        yield Listener(visit=on_visit, note=console.info, trouble=console.trouble)
+        yield told
         return
     with Progress(console) as bar:
-        yield Listener(visit=on_visit, progress=bar.show, note=console.info, trouble=console.trouble)
+        yield replace(told, progress=bar.show)
 
 
 def _remind_of_contact(console: Console, settings: Settings) -> None:
@@ -138,6 +143,14 @@ def visit_sentence(result: VisitResult) -> str:
     redirected = f" -> {result.final.href}" if result.final.href != result.target.href else ""
     detail = f": {result.detail}" if result.detail else ""
     return f"{result.outcome} {result.target.href}{redirected}{detail}"
+
+
+def host_down_sentence(down: HostDown) -> str:
+    """`HOST is down after 3 failures in a row (dns); its 5 other URLs are put off until …`."""
+    until = f"until {down.until:%Y-%m-%d %H:%M:%S} UTC" if down.until else "for now"
+    others = {0: "it is left alone", 1: "its other URL is put off"}
+    what = others.get(down.put_off, f"its {down.put_off} other URLs are put off")
+    return f"{down.host} is down after {down.failures} failures in a row ({down.reason}); {what} {until}"
 
 
 def _say_summary(console: Console, summary: Summary, common: Common) -> None:

@@ -15,7 +15,7 @@ from scraper.fetcher.judging import Over
 from scraper.fetcher.lanes import Lane
 from scraper.fetcher.queue import LeftOut, Opening, Stopped, Turn
 from scraper.fetcher.requisites import Need
-from scraper.fetcher.visit import HOST_DOWN, Means, Terms, Trip
+from scraper.fetcher.visit import Means, Terms, Trip
 from scraper.fetcher.wire import Purse, Reply
 from scraper.model import Capture, Held, Purpose, State, Target, Visit
 from scraper.references import Kind
@@ -208,7 +208,7 @@ class Burst:
         """Leave out what came to nothing at a host known to be dead; the first one there tells of it."""
         crew, final, outcome = self.crew, capture.final, capture.outcome
         failed = outcome.state is State.FAILED and outcome.reason in _NEVER_REACHED
-        if capture.exchanges or not (failed or outcome.reason == HOST_DOWN):
+        if capture.exchanges or not (failed or outcome.reason == politeness.HOST_DOWN):
             return
         if crew.known.is_dead(final):
             raise LeftOut

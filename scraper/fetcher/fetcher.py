@@ -110,6 +110,10 @@ class Fetcher:
         if self._run is not None:
             self._run.stop()
 
+    def gone_down(self) -> Iterator[tuple[HostMemory, str]]:
+        """The hosts that were taken for down in this run and are still, each with its last failure's reason."""
+        return self._run.gone_down() if self._run else iter(())
+
     def progress(self) -> Progress:
         """Where the run stands now."""
         return self._run.progress() if self._run else Progress(0, 0, 0)
@@ -170,6 +174,9 @@ class _Run:
         for burst in self._bursts:
             burst.stop()
         self._loop.call_later(_GRACE_SECONDS, self._break_off)
+
+    def gone_down(self) -> Iterator[tuple[HostMemory, str]]:
+        return self._hosts.gone_down()
 
     def progress(self) -> Progress:
         due = self._queue.next_due()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,7 @@ class Hosts:
         # The clock of day may be set while a run lasts: what was promised in this run is kept in loop time.
         self._openings: dict[str, Opening] = {}
         self._prune_at = _MOST_OPENINGS
+        self._gone_down: dict[str, str] = {}
 
     def opening(self, host: str) -> Opening:
         """When a host may be asked, by this run's answers or else by the memory of earlier runs."""
@@ -62,6 +63,7 @@ class Hosts:
         held = wait > politeness.patience_seconds(self._settings, delay)
         rest = politeness.rest_seconds(failures) if decides and failed else 0.0
         memory = replace(before, response_seconds=reply.seconds, failures=failures, slowdown=slowdown)
+        self._judge(before, memory, reply.fault.reason if reply.fault else f"http {reply.status}")
         return self._promise(memory, now, max(wait, rest), held or rest > 0)
 
     def obey(self, host: str, crawl_delay_seconds: float) -> Opening:
@@ -70,12 +72,23 @@ class Hosts:
         delay = self._delay(memory, crawl_delay_seconds)
         return self._promise(memory, datetime.now(UTC), politeness.jittered(delay, self._chance()), held=False)
 
-    def not_asked(self, host: str) -> Opening:
+    def not_asked(self, host: str, reason: str) -> Opening:
         """One more page came to nothing: its host's robots.txt cannot be had."""
-        memory = self._memories.of(host)
-        memory = replace(memory, failures=memory.failures + 1)
+        before = self._memories.of(host)
+        memory = replace(before, failures=before.failures + 1)
+        self._judge(before, memory, reason)
         rest = politeness.rest_seconds(memory.failures)
         return self._promise(memory, datetime.now(UTC), rest, held=rest > 0)
+
+    def _judge(self, before: HostMemory, memory: HostMemory, reason: str) -> None:
+        if not politeness.is_doubtful(memory):
+            self._gone_down.pop(memory.host, None)
+        elif not politeness.is_doubtful(before):
+            self._gone_down[memory.host] = reason
+
+    def gone_down(self) -> Iterator[tuple[HostMemory, str]]:
+        """The hosts that this run has taken for down, and not earlier ones, with the last failure's reason."""
+        return ((self._memories.of(host), reason) for host, reason in self._gone_down.items())
 
     def is_down(self, host: str) -> bool:
         """Whether a host has been taken for down and is left alone just now."""

@@ -13,6 +13,8 @@ LONGEST_HOLD = timedelta(days=7)
 
 # So many visits in a row come to nothing, then a host is taken for down and left alone.
 FAILURES_IN_A_ROW = 3
+# The reason of an outcome: of a host that was taken for down, nothing is asked for a while.
+HOST_DOWN = "host down"
 _FIRST_REST_SECONDS = 30 * 60.0
 # Less than a day: a run every night asks once every night.
 _LONGEST_REST_SECONDS = 20 * 3600.0

@@ -16,6 +16,7 @@ from scraper.fetcher.doubts import Doubts
 from scraper.fetcher.guard import Guard
 from scraper.fetcher.hosts import Hosts
 from scraper.fetcher.judging import Over
+from scraper.fetcher.politeness import HOST_DOWN
 from scraper.fetcher.queue import Opening, Queue, Turn
 from scraper.fetcher.robots import CAP_BYTES as ROBOTS_CAP_BYTES
 from scraper.fetcher.robots import Rules
@@ -34,8 +35,6 @@ _ROBOTS_DATA_BYTES = ROBOTS_CAP_BYTES + 64 * 1024
 _ROBOTS_WIRE_BYTES = HEAD_BYTES + 6 * _ROBOTS_DATA_BYTES
 # RFC 9110, 5.5: what a header's value may be, read as latin-1. Servers have sent other things, too.
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]")
-# An outcome's reason: of a host that was taken for down, nothing is asked for a while.
-HOST_DOWN = "host down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ class Trip:
         host = urls.host_key(self._at)
         if self._means.hosts.is_down(host):
             raise self._deferred(host)
-        self._means.queue.reopen(host, self._means.hosts.not_asked(host))
+        self._means.queue.reopen(host, self._means.hosts.not_asked(host, verdict.outcome.reason))
 
     def _deferred(self, host: str) -> Over:
         until = self._means.hosts.until(host)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scraper.pipeline.checking import check as check
     from scraper.pipeline.importing import Imported as Imported
     from scraper.pipeline.importing import import_files as import_files
+    from scraper.pipeline.listening import HostDown as HostDown
     from scraper.pipeline.listening import Listener as Listener
     from scraper.pipeline.listening import VisitResult as VisitResult
     from scraper.pipeline.plan import list_urls as list_urls
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Not `run` and `plan`: those are modules here, and the verbs of that name are in `verbs`.
 _MODULES = {
+    "HostDown": "listening",
     "Imported": "importing",
     "Listener": "listening",
     "Repaired": "repairing",
@@ -41,6 +43,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "HostDown",
     "Imported",
     "Listener",
     "Repaired",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from scraper.model import Outcome, Target
 
@@ -20,10 +21,22 @@ class VisitResult:
 
 
 @dataclass(frozen=True, slots=True)
+class HostDown:
+    """A host that was taken for down in this run, told at its end. `put_off`: how many other URLs wait for it."""
+
+    host: str
+    failures: int  # in a row
+    reason: str  # of the last one
+    put_off: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """Who is told what happens: each finished visit, and now and then how far the run is."""
 
     visit: Callable[[VisitResult], None] = lambda _: None
+    host_down: Callable[[HostDown], None] = lambda _: None
     progress: Callable[[int, int, str], None] = lambda _done, _total, _waiting: None
     note: Callable[[str], None] = lambda _: None
     trouble: Callable[[str], None] = lambda _: None  # something of the archive was lost, or had to be made again

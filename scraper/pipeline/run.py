@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from scraper import __version__, archiver
+from scraper import __version__, archiver, urls
 from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
+from scraper.fetcher.politeness import HOST_DOWN
 from scraper.model import Capture, Location, Outcome, Purpose, State, Visit
-from scraper.pipeline.listening import Listener, VisitResult
+from scraper.pipeline.listening import HostDown, Listener, VisitResult
 from scraper.pipeline.making import TextMade
 from scraper.pipeline.searching import SearchIndexes
 from scraper.pipeline.session import Session
@@ -75,11 +76,15 @@ class Tally:
     answered: int = 0
     new_troubles: int = 0
     by_state: dict[State, int] = field(default_factory=dict)
+    put_off: dict[str, int] = field(default_factory=dict)  # pages, by the host which is down
 
     def add(self, result: VisitResult) -> None:
         self.visits += 1
         self.new_troubles += result.new_trouble
         self.by_state[result.outcome.state] = self.by_state.get(result.outcome.state, 0) + 1
+        if result.outcome.reason == HOST_DOWN:
+            host = urls.host_key(result.final)
+            self.put_off[host] = self.put_off.get(host, 0) + 1
 
     def add_requisite(self, outcome: Outcome) -> None:
         if outcome.state in GOOD:
@@ -133,6 +138,9 @@ class Run:
             ticking.cancel()
             stop.wake = None
         self.flush()
+        for memory, reason in fetcher.gone_down():
+            put_off = self.tally.put_off.get(memory.host, 0)
+            self._listener.host_down(HostDown(memory.host, memory.failures, reason, put_off, memory.not_before))
 
     @staticmethod
     async def _until_first_fault(fetching: object, ticking: asyncio.Task[None]) -> None:
