@@ -120,7 +120,7 @@ def test_wherever_the_last_visit_is_torn_no_byte_is_lost_and_whole_records_stay(
         assert len(adopted) == (whole > first.end)
         if adopted:
             assert adopted[0].kept.page == response
-            assert adopted[0].outcome.state is (State.CAPTURED if whole == last.end else State.DEFERRED)
+            assert adopted[0].outcome.state is (State.CAPTURED if whole == last.end else State.PENDING)
         shutil.rmtree(root)
 
 
@@ -143,7 +143,7 @@ def test_an_exchange_whose_visit_was_cut_off_decides_nothing_and_stays_as_eviden
     collection.abandon()
     os.truncate(open_file(tmp_path), kept.visit.offset)
     ((visit,), _) = adopted_after(tmp_path, {})
-    assert visit.outcome == Outcome(State.DEFERRED, "interrupted", until=START)
+    assert visit.outcome == Outcome(State.PENDING, "interrupted")
     assert (visit.purpose, visit.status, visit.kept.held) == (path.removesuffix(".txt"), status, None)
     assert [entry.location for entry in make_collection(tmp_path).find(page.target.href)] == [kept.page]
 
@@ -155,7 +155,7 @@ def test_a_revisit_whose_visit_was_cut_off_does_not_count_as_unchanged(tmp_path:
     kept = collection.append(later, held=first.held)
     collection.abandon()
     os.truncate(open_file(tmp_path), kept.visit.offset)
-    assert [visit.outcome.state for visit in adopted_after(tmp_path, {})[0]] == [State.CAPTURED, State.DEFERRED]
+    assert [visit.outcome.state for visit in adopted_after(tmp_path, {})[0]] == [State.CAPTURED, State.PENDING]
     assert problems(tmp_path) == []
 
 
@@ -199,7 +199,7 @@ def test_damage_before_the_commit_mark_moves_no_record_and_loses_no_byte(tmp_pat
     (sentence,) = recovery.losses
     assert sentence.startswith(f"{path}: offset {start}: ")
     assert sentence.endswith("what was lost is due again")
-    assert [str(visit.outcome.state) for visit in adopted] == ["deferred", "captured"]
+    assert [str(visit.outcome.state) for visit in adopted] == ["pending", "captured"]
     assert adopted[1].kept == last
     assert problems(tmp_path) == []
 
@@ -595,9 +595,9 @@ def test_whatever_refers_to_a_damaged_page_is_due_again(tmp_path: Path) -> None:
     flip(tmp_path / "collections/main/archive" / places[0].warc, places[0])
 
     visits = list(recorded(tmp_path, "main", lambda _: None))
-    damaged = Outcome(State.DEFERRED, "damaged", until=START + timedelta(seconds=2))
+    damaged = Outcome(State.PENDING, "damaged")
     assert visits[0].outcome == damaged
-    assert [visit.outcome.state for visit in visits] == [*[State.DEFERRED] * 3, State.CAPTURED]
+    assert [visit.outcome.state for visit in visits] == [*[State.PENDING] * 3, State.CAPTURED]
     assert [visit.kept.held is None for visit in visits] == [True, True, True, False]
 
 

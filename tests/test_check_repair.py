@@ -136,6 +136,7 @@ def test_damaged_bytes_are_kept_and_a_record_that_says_so_stands_in_their_place(
         f"sha256: {hashlib.sha256(damaged).hexdigest()}",
     ]
     assert any(f"damaged bytes at offset {offset} are kept in {kept}" in line for line in told)
+    assert sum("all its other records are right, and it was sealed anew as it is now" in line for line in told) == 1
     assert_mended(root)
 
 
@@ -152,7 +153,7 @@ def test_what_lost_its_record_is_due_again_and_its_text_goes_to_quarantine(root:
     repair(root)
     assert not text.exists()
     assert written in quarantined(root)
-    assert target_state(root, "http://b.example/") == "deferred"
+    assert target_state(root, "http://b.example/") == "pending"
     assert target_state(root, "http://a.example/new") == ""
     assert target_state(root, "http://a.example/old") == "captured"
 
@@ -173,8 +174,8 @@ def test_pages_that_refer_to_a_lost_one_are_due_again_too(root: Path) -> None:
         if record.type == "response" and record.header("WARC-Target-URI") == "http://a.example/"
     )
     spoil(path, offset + 40, b"\0\0\0\0")
-    assert repair(root)[0].is_loss
-    assert target_state(root, "http://d.example/") == "deferred"
+    assert repair(root)[0].due_again == ["http://a.example/", "http://d.example/"]
+    assert target_state(root, "http://d.example/") == "pending"
     assert_mended(root)
 
 
@@ -220,9 +221,11 @@ def test_where_every_record_is_right_the_file_is_sealed_anew_and_the_old_seal_ke
     seal = path.with_name(path.name + ".sha256")
     old = seal.read_bytes()
     spoil(path, 4, b"\1")  # the time in the first gzip header, which no checksum of gzip covers
+    (problem,) = pipeline.check(root)
+    assert problem.advice == "no record is lost: `scraper check --repair` seals it anew"
     repaired, told = repair(root)
-    assert repaired.exit_code == 0
-    assert "sealed anew" in told[0]
+    assert (repaired.exit_code, repaired.due_again) == (0, [])
+    assert told[0].startswith(f"{path}: each of its records is right, so it was sealed anew; the old checksum")
     assert old in quarantined(root)
     assert seal.read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
     assert_mended(root)
@@ -329,10 +332,28 @@ def test_the_verb_tells_what_it_did_and_ends_as_documented(cli: Cli, sound: Path
     ended = cli.run("check", "--repair")
     assert ended.returncode == 5
     assert "damaged bytes at offset" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "what was lost makes no page due again"
     assert "Traceback" not in ended.stderr
     assert cli.run("check").returncode == 0
     with Lock(cli.archive):
         assert cli.run("check", "--repair").returncode == 75
+
+
+def test_every_page_that_was_lost_is_named_at_the_end(cli: Cli, sound: Path) -> None:
+    copy_of(sound, cli.archive)
+    path = warcs(cli.archive)[0]
+    at = {
+        record.header("WARC-Target-URI"): member.offset
+        for member, record in records.read_all(path)
+        if record.type == "response"
+    }
+    spoil(path, at["http://b.example/"] + 40, b"\0\0\0\0")
+    ended = cli.run("check", "--repair")
+    assert ended.returncode == 5
+    assert ended.stdout.splitlines()[-1] == "1 page was lost and is due again: http://b.example/"
+    spoil(path, at["http://a.example/"] + 40, b"\0\0\0\0")
+    (*_, first, second) = cli.lines("check", "--repair")
+    assert [first, second] == [{"due_again": "http://a.example/"}, {"due_again": "http://d.example/"}]
 
 
 REPAIR = f"""

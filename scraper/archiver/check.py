@@ -16,7 +16,7 @@ from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
 from scraper.archiver.lock import Watch
 from scraper.archiver.members import Damaged, Member
 from scraper.archiver.oddities import oddities
-from scraper.archiver.problems import RECOVER, REPAIR, RESTORE, Kind, Problem
+from scraper.archiver.problems import RECOVER, REPAIR, RESTORE, SEAL, Kind, Problem
 from scraper.archiver.records import Record
 from scraper.archiver.survey import Survey
 from scraper.errors import IntegrityError
@@ -49,7 +49,7 @@ def inspect(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
     for path in layout.all_warcs():
         yield from _check_foreign(path, survey) if layout.is_foreign else _Reading(path, survey, watch).problems()
         is_sealed = True
-        for problem in _check_seal(path, survey) if not path.name.endswith(OPEN_SUFFIX) else ():
+        for problem in _check_seal(layout, path, survey) if not path.name.endswith(OPEN_SUFFIX) else ():
             is_sealed = False
             yield problem
         if not is_sealed and path.name in survey.headless:
@@ -220,7 +220,7 @@ def _referred(path: Path, offset: int) -> str:
 # ---------------------------------------------------------------------- seals
 
 
-def _check_seal(path: Path, survey: Survey) -> Iterator[Problem]:
+def _check_seal(layout: Layout, path: Path, survey: Survey) -> Iterator[Problem]:
     seal = path.with_name(path.name + SEAL_SUFFIX)
     try:
         said = _SEAL.match(seal.read_bytes().decode("ascii", "replace"))
@@ -234,7 +234,18 @@ def _check_seal(path: Path, survey: Survey) -> Iterator[Problem]:
         yield Problem(Kind.SEAL_DAMAGED, seal, None, "the checksum file is damaged", REPAIR)
         return
     if (survey.sha256.get(path.name) or _sha256(path)) != said[1]:
-        yield Problem(Kind.SEAL_DIFFERS, path, None, "the file is not what it was when it was closed", RESTORE)
+        advice = SEAL if not layout.is_foreign and _has_all(path, survey) else RESTORE
+        yield Problem(Kind.SEAL_DIFFERS, path, None, "the file is not what it was when it was closed", advice)
+
+
+def _has_all(path: Path, survey: Survey) -> bool:
+    """Whether all that is known to have been in a file is there, and right: what changed is between the records.
+
+    The time in the head of a gzip member, say, which no checksum of gzip covers.
+    """
+    mark = (survey.marks or {}).get(path.name)
+    is_right = not survey.spans(path.name) and path.name not in survey.headless
+    return is_right and mark is not None and mark <= path.stat().st_size
 
 
 def _sha256(path: Path) -> str:

@@ -47,7 +47,7 @@ class Recorded:
     """A visit as its records tell it, without bodies.
 
     `status`, `mime` and `captured_at` are of the page, None when nothing came (a revisit without a head of its own has
-    status 304 or 200 and no mime). A visit whose end a crash cut off decides nothing: it is DEFERRED, due at once.
+    status 304 or 200 and no mime). A visit whose end a crash cut off decides nothing: it is PENDING again.
     """
 
     target: Target
@@ -102,7 +102,7 @@ def told(root: Path, name: str, on_damage: Callable[[str], None] | None = None) 
     """Everything that a collection's WARCs tell of visits, oldest file first.
 
     At a record that is not whole it raises `IntegrityError`, or tells `on_damage` (a sentence) and goes on after it. A
-    capture whose page is lost, with its own record or with the one it revisits, is DEFERRED: due again at once.
+    capture whose page is lost, with its own record or with the one it revisits, is PENDING: due again.
     """
     layout = Layout(root, name)
     originals: set[int] = set()
@@ -230,7 +230,7 @@ def _finished(items: list[Seen], fields: Fields, is_held: IsHeld) -> Recorded:
     sha256 = fields.raw("entitySha256") or None
     good = outcome.state in (State.CAPTURED, State.UNCHANGED)
     if good and not _is_there(page, is_held):
-        good, outcome = False, Outcome(State.DEFERRED, "damaged", until=fields.moment("endedAt") or summary.date)
+        good, outcome = False, Outcome(State.PENDING, "damaged")
     held = _held(page, sha256, fields) if page and sha256 and good else None
     target = urls.target(summary.header("WARC-Target-URI"))
     final = fields.raw("final")
@@ -298,7 +298,7 @@ def _unfinished(items: list[Seen]) -> Recorded:
     """A visit whose metadata record a crash cut off: evidence, but nobody knows what it was to come to."""
     page = next((item for item in reversed(items) if item.record.type in ("response", "revisit")), None)
     target = urls.target(items[0].record.header("WARC-Target-URI"))
-    outcome = Outcome(State.DEFERRED, "interrupted", until=items[-1].record.date)
+    outcome = Outcome(State.PENDING, "interrupted")
     return Recorded(
         target=target,
         final=urls.target(items[-1].record.header("WARC-Target-URI")),

@@ -11,6 +11,7 @@ RESTORE = (
     "put the file back from a copy, or run `scraper check --repair`: it keeps what is damaged in quarantine/, and the"
     " pages are fetched again"
 )
+SEAL = "no record is lost: `scraper check --repair` seals it anew"
 RECOVER = "the next `scraper run` sets it right"
 
 

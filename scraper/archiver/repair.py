@@ -22,6 +22,7 @@ from scraper.archiver.segment import write_missing_seal
 from scraper.archiver.survey import Survey
 
 _COPY_BYTES = 1 << 20
+_ALL_RIGHT = "each of its records is right, so it was sealed anew"
 _SEALS = (Kind.SEAL_DAMAGED, Kind.SEAL_DIFFERS, Kind.SEAL_MISSING)
 
 Span = tuple[int, int]
@@ -101,7 +102,7 @@ def _cured(layout: Layout, path: Path, spans: list[Span], now: datetime) -> Iter
         yield Mended(path, f"{what}; {done}", is_loss=True)
     if too_short:
         _rewrite_without(path, too_short)
-    yield from _sealed(layout, path)
+    yield from _sealed(layout, path, "all its other records are right, and it was sealed anew as it is now")
 
 
 def _filled(path: Path, span: Span, copy: Copy, now: datetime) -> bool:
@@ -163,12 +164,12 @@ def _rewrite_without(path: Path, spans: list[Span]) -> None:
         sync_folder(path.parent)
 
 
-def _sealed(layout: Layout, path: Path) -> Iterator[Mended]:
-    """Seal a file anew whose records are all right; the old seal is kept."""
+def _sealed(layout: Layout, path: Path, what: str = _ALL_RIGHT) -> Iterator[Mended]:
+    """Seal a file anew in which nothing damaged is left; the old seal is kept."""
     make_folder(layout.warcs)
     seal, kept = _seal_of(path), None
     if seal.exists():
         kept = move(layout, seal, seal.name)
     write_missing_seal(layout, path)
     told = f"; the old checksum was moved to {kept}" if kept else ""
-    yield Mended(path, f"each of its records is right, so it was sealed anew{told}")
+    yield Mended(path, f"{what}{told}")

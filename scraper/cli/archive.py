@@ -12,6 +12,7 @@ from scraper.cli.options import Common, common_options
 
 if TYPE_CHECKING:
     from scraper.archiver import Problem
+    from scraper.pipeline import Repaired
     from scraper.report import Ledger, Shown
 
 
@@ -180,8 +181,22 @@ def _repair(common: Common) -> int:
             common.console.record(_problem_fields(problem))
         else:
             common.console.result(f"left as it is: {problem}")
+    for line in _lost_pages(repaired, common.as_json):
+        if common.as_json:
+            common.console.record({"due_again": line})
+        else:
+            common.console.result(line)
     common.console.info("the archive was whole" if not repaired.done else f"{repaired.done} things were mended")
     return repaired.exit_code
+
+
+def _lost_pages(repaired: Repaired, bare: bool) -> list[str]:
+    """Every page that is due again by its URL; for people under a line that counts them."""
+    lost = repaired.due_again
+    if bare or not lost:
+        return lost if bare or not repaired.is_loss else ["what was lost makes no page due again"]
+    said = "1 page was lost and is due again:" if len(lost) == 1 else f"{len(lost)} pages were lost and are due again:"
+    return [f"{said} {lost[0]}"] if len(lost) == 1 else [said, *(f"  {href}" for href in lost)]
 
 
 def _problem_fields(problem: Problem) -> dict[str, Any]:

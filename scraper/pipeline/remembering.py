@@ -96,9 +96,9 @@ def _decided(memory: HostMemory, recorded: archiver.Recorded) -> HostMemory:
     outcome, last = recorded.outcome, recorded.answers[-1] if recorded.answers else None
     if outcome.state in (State.CAPTURED, State.UNCHANGED, State.DEAD):
         return replace(memory, failures=0)
-    if outcome.state not in (State.FAILED, State.DEFERRED) or outcome.reason in _NOT_THE_HOSTS_FAULT:
+    if outcome.state not in (State.FAILED, State.DEFERRED, State.PENDING) or outcome.reason in _NOT_THE_HOSTS_FAULT:
         return memory
-    if last is None and outcome.state is State.DEFERRED:
+    if last is None and outcome.state is not State.FAILED:
         return memory  # it was not asked
     if last is not None and not _failed(last):
         return replace(memory, failures=0)

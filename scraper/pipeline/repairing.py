@@ -20,7 +20,7 @@ from scraper.pipeline.mending import Mender, adopting
 from scraper.pipeline.run import Run, Stop
 from scraper.pipeline.session import Session, opened, rewrite_pages
 from scraper.settings import Settings
-from scraper.state import FILE_NAME, StateFile, now
+from scraper.state import FILE_NAME, StateFile, StateReader, now
 
 _MOST_PASSES = 5
 _INDEX = {
@@ -41,11 +41,12 @@ class Repaired:
     done: int = 0
     is_loss: bool = False
     left: list[Problem] = field(default_factory=list)
+    due_again: list[str] = field(default_factory=list)  # the pages of which nothing is held any more
 
     @property
     def exit_code(self) -> int:
         """5 where something was lost, or cannot be mended here; 0 where all is as it was."""
-        return 5 if self.is_loss or self.left else 0
+        return 5 if self.is_loss or self.due_again or self.left else 0
 
 
 def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell: Tell) -> Repaired:
@@ -62,6 +63,7 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
         repaired.done += 1
         tell(sentence)
 
+    held = _held(root)
     _with_sound_state(root, settings, listener, done)
     repaired.left = list(archiver.away(root, Alone()))
     if repaired.left:
@@ -73,7 +75,22 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
             repaired.left = repairer.one_pass()
             if not repaired.left or not repairer.has_done or stop.requested():
                 break
+        repaired.due_again = [href for href in _due_again(session.state) if hash(href) in held]
     return repaired
+
+
+def _held(root: Path) -> set[int]:
+    """The pages that are held, as hashes: there may be millions. None where no state can be read."""
+    try:
+        with StateReader.open_for_reading(root) as state:
+            return {hash(row[0]) for row in state.query("SELECT href FROM targets WHERE good IS NOT NULL")}
+    except IntegrityError:
+        return set()
+
+
+def _due_again(state: StateReader) -> Iterator[str]:
+    rows = state.query("SELECT href FROM targets WHERE state = 'pending' AND good IS NULL ORDER BY href")
+    return (row[0] for row in rows)
 
 
 def _with_sound_state(root: Path, settings: Settings, listener: Listener, done: Tell) -> None:
