@@ -181,7 +181,7 @@ def _unpacked(payload: bytes, coding: str, cap_bytes: int) -> bytes:
 
 def left_on(codings: str | None) -> list[str]:
     """The codings that `content` leaves on an entity, as they are spelt."""
-    spelt = [part.strip() for part in (codings or "").split(",")]
+    spelt = _spelt(codings)
     return spelt if len(spelt) > _MOST_CODINGS else [part for part in spelt if part.lower() not in readable()]
 
 
@@ -192,7 +192,7 @@ def codings(headers: Iterable[tuple[str, str]]) -> str:
 
 def is_larger(payload: bytes, codings: str | None, cap_bytes: int) -> bool:
     """Whether `content` would raise `TooLarge`, found out without holding what the outermost unpacking gives."""
-    first, *later = _parted(codings)
+    first, *later = _parted(codings) or [""]
     try:
         payload = content(payload, ",".join(later), cap_bytes)
         if first in ("gzip", "x-gzip"):
@@ -223,14 +223,19 @@ class _Counter:
 
 
 def _parted(codings: str | None) -> list[str]:
-    parts = [part.strip().lower() for part in (codings or "").split(",", _MOST_CODINGS)]
+    parts = [part.lower() for part in _spelt(codings)]
     return parts if len(parts) <= _MOST_CODINGS else [_TOO_MANY]
+
+
+def _spelt(codings: str | None) -> list[str]:
+    parts = (part.strip() for part in (codings or "").split(","))
+    return [part for part in parts if part.lower() not in ("", "identity")]
 
 
 @functools.cache
 def readable() -> frozenset[str]:
     """The content codings that can be removed: `br` and `zstd` where the extra `codecs` is installed."""
-    found = {"", "identity", "gzip", "x-gzip", "deflate"}
+    found = {"gzip", "x-gzip", "deflate"}
     with suppress(ImportError):
         # Only since 1.2 can its output be bounded.
         if hasattr(importlib.import_module("brotlicffi").Decompressor, "can_accept_more_data"):

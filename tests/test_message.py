@@ -187,7 +187,10 @@ def test_more_than_five_codings_are_left_on() -> None:
     assert message.left_on(many) == ["gzip"] * 6
     assert not message.is_larger(packed, many, 1000)
     assert message.content(gzip.decompress(packed), ",".join(["gzip"] * 5), 1000) == b"hello"
-    assert message.left_on("gzip, x-odd") == ["x-odd"]
+    assert message.left_on("gzip, x-odd, identity") == ["x-odd"]
+    assert message.content(gzip.compress(b"hello"), "identity," * 600 + "gzip", 1000) == b"hello"
+    assert not message.is_larger(b"hello", "identity," * 600, 5)
+    assert message.is_larger(b"hello", "identity," * 600, 4)
 
 
 def test_the_cap_holds_for_all_that_is_unpacked_together() -> None:
