@@ -42,6 +42,26 @@ class Kept:
     facts: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Score:
+    """How many cases were judged, and how many of them were found as they must be; a scheme makes another case."""
+
+    judged: int = 0
+    right: int = 0
+
+    def add(self, cases: tuple[Case, ...], wrong: set[str]) -> None:
+        self.judged += len(cases)
+        self.right += sum(case.name not in wrong for case in cases)
+
+
+@pytest.fixture(scope="module")
+def score() -> Iterator[Score]:
+    """The score of all cases of this file, printed when they are through."""
+    kept = Score()
+    yield kept
+    print(f"\nchaos: {kept.right} of {kept.judged} cases")
+
+
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Any]:
     made: list[Chaos] = []
@@ -107,10 +127,10 @@ def faults(case: Case, kept: Kept, asked: list[bytes]) -> list[str]:
     ]
 
 
-def judge(chaos: Chaos, cli: Cli, cases: tuple[Case, ...], scheme: str, *flags: str) -> list[str]:
+def judge(chaos: Chaos, cli: Cli, cases: tuple[Case, ...], scheme: str, score: Score) -> list[str]:
     """Run over all cases, each followed by a page of the same host; everything that is wrong."""
     cli.citing(*(f"{scheme}://{host_of(case)}/{path}" for case in cases for path in ("", "after")))
-    done = cli.run("run", *flags)
+    done = cli.run("run")
     assert "Traceback" not in done.stderr, done.stderr
     kept = kept_in(cli.archive)
     found = []
@@ -124,6 +144,7 @@ def judge(chaos: Chaos, cli: Cli, cases: tuple[Case, ...], scheme: str, *flags: 
         answers = after.blocks.get("response", []) + after.blocks.get("revisit", [])
         if answers not in ([AFTER], [AFTER.removesuffix(b"after")]):
             found.append(f"{case.name}: the next page is {answers!r:.200}")
+    score.add(cases, {fault.partition(":")[0] for fault in found})
     checked = cli.run("check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     return found
@@ -133,25 +154,23 @@ SCHEMES = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
 @SCHEMES
-def test_every_odd_answer_is_a_page_as_it_was_sent(opened: Any, scheme: str) -> None:
+def test_every_odd_answer_is_a_page_as_it_was_sent(opened: Any, scheme: str, score: Score) -> None:
     chaos, cli = opened(*PAGES)
-    assert judge(chaos, cli, PAGES, scheme) == []
-    print(f"{scheme}: {len(PAGES)} of {len(PAGES)} odd answers")
+    assert judge(chaos, cli, PAGES, scheme, score) == []
 
 
 @SCHEMES
-def test_every_broken_answer_fails_with_its_word_and_its_bytes_are_kept(opened: Any, scheme: str) -> None:
+def test_every_broken_answer_fails_with_its_word_and_its_bytes_are_kept(opened: Any, scheme: str, score: Score) -> None:
     chaos, cli = opened(*FAILURES)
     cli.settings = {"max_wire_mib": 1}
-    assert judge(chaos, cli, FAILURES, scheme) == []
-    print(f"{scheme}: {len(FAILURES)} of {len(FAILURES)} broken answers")
+    assert judge(chaos, cli, FAILURES, scheme, score) == []
 
 
 @SCHEMES
-def test_every_slow_answer_ends_at_the_deadline_and_its_bytes_are_kept(opened: Any, scheme: str) -> None:
+def test_every_slow_answer_ends_at_the_deadline_and_its_bytes_are_kept(opened: Any, scheme: str, score: Score) -> None:
     chaos, cli = opened(*SLOW)
     cli.settings = {"deadline_seconds": 2.0}
-    assert judge(chaos, cli, SLOW, scheme) == []
+    assert judge(chaos, cli, SLOW, scheme, score) == []
 
 
 CODED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -168,10 +187,10 @@ UNASKED = numbered((
 
 
 @SCHEMES
-def test_bytes_nobody_asked_for_are_no_answer_to_the_next_request(opened: Any, scheme: str) -> None:
+def test_bytes_nobody_asked_for_are_no_answer_to_the_next_request(opened: Any, scheme: str, score: Score) -> None:
     chaos, cli = opened(*UNASKED)
     cli.settings = {"delay_seconds": 0.5}
-    assert judge(chaos, cli, UNASKED, scheme) == []
+    assert judge(chaos, cli, UNASKED, scheme, score) == []
     for case in UNASKED:
         lines = {said.path: said.connection for said in chaos.log if said.host == host_of(case)}
         assert lines["/"] != lines["/after"], case.name
