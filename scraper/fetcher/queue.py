@@ -22,7 +22,7 @@ from scraper.model import Visit
 _LOOK_AHEAD = 10_000
 # So many visits may be under way at once, all but a few waiting: a thousand sites that redirect to one slow hub wait
 # there for hours, and nobody else shall. A bound for memory only: a waiting visit takes 7 KB, with a small answer.
-_MOST_UNDER_WAY = 10_000
+_MOST_UNDER_WAY = 8_000
 # Nor does one begin while the answers of those under way (hops, tries) and not kept yet take more memory than this,
 _MOST_HELD_BYTES = 64 * 1024 * 1024
 # or, the large ones, more disk. Each is an open file, too: it counts as so much at least.
