@@ -33,6 +33,7 @@ class Ledger:
     captures_held: int  # targets with a good capture, whatever their last visit came to
     by_state: dict[str, int]
     by_reason: dict[str, dict[str, int]]
+    texts_waiting: int = 0  # of captures that are held: to be made by a run or by `extract`
 
     def as_fields(self) -> dict[str, Any]:
         """The ledger for programs."""
@@ -60,7 +61,8 @@ def ledger(state: StateReader) -> Ledger:
             "(SELECT count(*) FROM targets WHERE good IS NOT NULL) AS held"
         )
     )
-    return Ledger(counts["documents"], total, counts["targets"], counts["held"], by_state, by_reason)
+    waiting = state.count_waiting()
+    return Ledger(counts["documents"], total, counts["targets"], counts["held"], by_state, by_reason, waiting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,8 @@ def _facts(shown: Shown, root: str) -> list[tuple[str, Any]]:
         ]
         if capture["text_path"]:
             rows.append(("text", f"{root}/collections/{capture['collection']}/{capture['text_path']}.md and .json"))
+        elif capture["text_path"] is None:
+            rows.append(("text", f"waiting: `scraper extract {shlex.quote(capture['final_href'])}` makes it"))
     if any(shown.requisites.values()):
         rows.append(("requisites", ", ".join(f"{count} {said}" for said, count in shown.requisites.items())))
     last = shown.last_visit
@@ -133,6 +136,8 @@ def _ledger_for_people(ledger: Ledger) -> str:
     proof = "the sums agree" if ledger.agrees else "THE SUMS DO NOT AGREE: run `scraper check`"
     lines.append(f"{'citations':<10} {ledger.citations:>7}   {proof}")
     lines.append(f"{ledger.documents} documents, {ledger.targets} targets, {ledger.captures_held} of them held")
+    if ledger.texts_waiting:
+        lines.append(f"texts waiting: {ledger.texts_waiting}   `scraper extract --all --if-older` makes them")
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--prune", is_flag=True, help="Afterwards delete the texts of older versions.")
 @common_options
 def extract(urls: tuple[str, ...], everything: bool, if_older: bool, diff: bool, prune: bool, common: Common) -> int:
-    """Make texts again from the captures in the archive; not one request is sent.
+    """Make texts again from the captures in the archive, and those that wait; not one request is sent.
 
     What was there before stays beside the new text, named by its version, until --prune. A run that was stopped goes
     on with --if-older. Look at --diff before you keep the work of a new version: alone it writes nothing.

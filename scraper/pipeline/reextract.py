@@ -101,7 +101,7 @@ def extract(
     stopped: Stopping,
     each: Callable[[Again], None] = lambda _: None,
 ) -> Report:
-    """Make texts again from the archive alone, and tell of `each`; with `diff` nothing is written.
+    """Make texts again from the archive alone, those that wait too, and tell of `each`; with `diff` nothing is written.
 
     Raises `UsageError` for a URL of which nothing is held.
     """
@@ -191,7 +191,7 @@ def _hrefs(names: Sequence[str], state: StateReader) -> list[str] | None:
         except urls.NotATarget as error:
             raise UsageError(f"{urls.bare(name)}: not a web address ({error.refusal})") from error
         if not state.text_captures([href]):
-            raise UsageError(f"{href}: no capture of it has a text; `scraper show` says what is held")
+            raise UsageError(f"{href}: no capture of it can have a text; `scraper show` says what is held")
         hrefs.append(href)
     return list(dict.fromkeys(hrefs))
 

@@ -6,7 +6,7 @@ The order of a commit: record members written -> fdatasync (grouped) -> state ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -259,6 +259,14 @@ class Run:
     def _take_pages(self) -> dict[str, list[archiver.Page]]:
         pages, self._new_pages = self._new_pages, {}
         return pages
+
+    def make_texts_of(self, hrefs: Sequence[str]) -> None:
+        """Texts of some pages which an earlier run did not make, and no others."""
+        wanted = {(job.collection, job.page) for job in self._state.text_captures(hrefs)}
+        for job in self._state.text_jobs():
+            if (job.collection, job.page) in wanted:
+                self._search.expect(job.collection)
+                self._texts.submit(job, suspect=True)
 
     def make_missing_texts(self, suspects: Container[int] | None = None) -> None:
         """Texts of committed captures which an earlier run could not make any more.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scraper import citations, urls
@@ -75,7 +76,8 @@ def run(root: Path, settings: Settings, documents: Sequence[str], listener: List
         due = session.state.due(ingested.digests, now(), recheck, obeyed)
         visits = (session.state.visit_of(number, settings.collection) for number in due)
         job = Run(session, listener, with_texts=settings.extract.at_once)
-        tally = asyncio.run(_work(job, visits, len(due), stop, settings.extract.at_once))
+        waiting = job.make_missing_texts if settings.extract.at_once else None
+        tally = asyncio.run(_work(job, visits, len(due), stop, waiting))
         return Summary(tally, len(due), ingested, stop.signal_number)
 
 
@@ -85,7 +87,9 @@ def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: L
         numbers = [session.state.target_id(target.href) for target in targets]
         visits = [session.state.visit_of(number, settings.collection) for number in dict.fromkeys(numbers)]
         job = Run(session, listener)  # whoever names URLs wants to read them
-        tally = asyncio.run(_work(job, visits, len(visits), stop, settings.extract.at_once))
+        of_these = partial(job.make_texts_of, [target.href for target in targets])
+        waiting = job.make_missing_texts if settings.extract.at_once else of_these
+        tally = asyncio.run(_work(job, visits, len(visits), stop, waiting))
         return Summary(tally, len(visits), None, stop.signal_number)
 
 
@@ -101,11 +105,11 @@ def targets_of(names: Sequence[str]) -> list[Target]:
     return found
 
 
-async def _work(job: Run, visits: Iterable[Visit], due: int, stop: Stop, with_missing: bool) -> Tally:
+async def _work(job: Run, visits: Iterable[Visit], due: int, stop: Stop, waiting: Callable[[], None] | None) -> Tally:
     """Fetch and make texts until all is done or a stop is asked for; a bug in either ends both, loudly."""
     try:
-        if with_missing:
-            job.make_missing_texts()
+        if waiting is not None:
+            waiting()
         await job.fetch(visits, due, stop)
         if not stop.requested():
             await job.finish_texts(stop)

@@ -191,8 +191,8 @@ class StateReader:
         return (row[0] for row in rows)
 
     def text_captures(self, hrefs: Sequence[str] | None = None) -> list[TextJob]:
-        """The captures that have a text, in the order in which they lie; of some addresses, or all."""
-        sql = f"SELECT {TEXT_JOB} FROM visits WHERE text_path > '' AND {HAS_PAGE}"
+        """The captures that have a text or wait for it, in the order in which they lie; of some addresses, or all."""
+        sql = f"SELECT {TEXT_JOB} FROM visits WHERE (text_path > '' OR text_path IS NULL) AND {HAS_PAGE}"
         rows: set[tuple[Any, ...]] = set()
         if hrefs is None:
             rows.update(self._run(sql))
@@ -200,6 +200,15 @@ class StateReader:
             same = f"SELECT visits.id FROM visits v, visits WHERE (v.href = ? OR v.final_href = ?) AND {SAME_TEXT}"
             rows.update(self._run(f"{sql} AND id IN ({same})", (href, href)))
         return first_of_each_text(rows)
+
+    def count_waiting(self) -> int:
+        """How many texts are still to be made of captures that are held."""
+        sql = (
+            "SELECT count(*) FROM (SELECT DISTINCT collection, final_href, substr(captured_at, 1, 19) FROM visits "
+            f"WHERE text_path IS NULL AND {HAS_PAGE} AND NOT EXISTS "
+            f"(SELECT 1 FROM visits v WHERE v.text_path > '' AND {SAME_TEXT}))"
+        )
+        return int(self._run(sql).fetchone()[0])
 
     def count_texts(self, collection: str) -> int:
         """How many texts a collection has."""
