@@ -13,7 +13,12 @@ from pathlib import Path
 
 def main(arguments: list[str]) -> None:
     """Fuzz until the time is over or something is found."""
-    atheris = importlib.import_module("atheris")
+    if len(arguments) not in (2, 3) or not arguments[1].isdecimal():
+        raise SystemExit(__doc__)
+    try:
+        atheris = importlib.import_module("atheris")
+    except ModuleNotFoundError:
+        raise SystemExit("atheris is not installed: `pip install atheris` beside scraper, then again") from None
     with atheris.instrument_imports(include=["scraper"], enable_loader_override=False):
         from .targets import all_targets
 
