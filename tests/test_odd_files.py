@@ -12,8 +12,8 @@ from damage import build, copy_of, kinds, repair
 from factories import make_capture, make_collection, make_exchange
 
 from scraper import pipeline
-from scraper.archiver import Kind, Layout
-from scraper.archiver.layout import rename_anew
+from scraper.archiver import Kind, Layout, Lock
+from scraper.archiver.layout import make_folder, rename_anew, replace_file
 from scraper.archiver.quarantine import move
 from scraper.errors import ArchiveUnwritable, IntegrityError
 from scraper.pipeline import Listener, Stop
@@ -251,3 +251,115 @@ def test_a_warc_whose_name_is_no_utf8_is_named_and_passed_over(root: Path, suffi
     pipeline.rebuild(root, Settings(), Listener(), Stop())
     assert os.path.exists(odd)
     assert kinds(root) == [Kind.NAME]
+
+
+# ------------------------------------------------- copies, and other names
+
+
+@pytest.mark.parametrize("name", ["aaa-copy.warc.gz", "zz-copy.warc.gz"])
+@pytest.mark.parametrize("first", ["run", "repair"])
+def test_a_copy_under_another_name_is_adopted_by_nobody_and_is_no_loss(root: Path, name: str, first: str) -> None:
+    path = warcs(root)[0]
+    data, known = path.read_bytes(), visits(root)
+    shutil.copy(path, path.with_name(name))
+    said = [str(problem) for problem in pipeline.check(root) if problem.kind is Kind.DOUBLED]
+    assert [f"is a copy of {path.name}" in line for line in said] == [True]
+    if first == "run":
+        assert start(root) == []
+        assert visits(root) == known
+
+    repaired, _ = repair(root)
+
+    assert repaired.exit_code == 0
+    assert quarantined(root) == {name: data}
+    assert path.read_bytes() == data
+    assert visits(root) == known
+    assert kinds(root) == []
+
+
+def test_of_a_longer_copy_only_what_is_new_is_adopted(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path / "a")
+    kept = collection.append(make_capture(make_exchange("http://a.example/")))
+    collection.append(make_capture(make_exchange("http://b.example/")))
+    collection.close()
+    (longer,) = warcs(tmp_path / "a")
+    folder = Layout(tmp_path / "b", "main").warcs
+    folder.mkdir(parents=True)
+    (folder / "main-1.warc.gz").write_bytes(longer.read_bytes()[: kept.end])
+    start(tmp_path / "b")
+    (folder / "main-2.warc.gz").write_bytes(longer.read_bytes())
+    start(tmp_path / "b")
+    assert [line.split()[0] for line in visits(tmp_path / "b")] == ["http://a.example/", "http://b.example/"]
+
+
+def test_without_any_state_of_two_copies_one_is_adopted(root: Path) -> None:
+    path = warcs(root)[0]
+    known = visits(root)
+    shutil.copy(path, path.with_name("aaa-copy.warc.gz"))
+    for file in root.glob("state.sqlite3*"):
+        file.unlink()
+    start(root)
+    assert visits(root) == known
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_a_renamed_warc_gets_its_name_back_and_nothing_is_lost(root: Path, seal: bool) -> None:
+    path = warcs(root)[0]
+    known, texts = visits(root), sorted(Layout(root, "main").text.rglob("*.*"))
+    path.rename(path.with_name("elsewhere.warc.gz"))
+    if seal:
+        seal_of(path).rename(path.with_name("elsewhere.warc.gz.sha256"))
+
+    repaired, told = repair(root)
+
+    assert repaired.exit_code == 0
+    assert len(told) == 1
+    assert told[0].endswith(f"it is {path.name}, which was missing: it has that name again")
+    assert visits(root) == known
+    assert sorted(Layout(root, "main").text.rglob("*.*")) == texts
+    assert quarantined(root) == {}
+    assert kinds(root) == []
+
+
+def test_a_file_that_never_was_evidence_is_no_loss_when_it_is_moved(root: Path) -> None:
+    (Layout(root, "main").warcs / "notes.warc.gz").write_bytes(b"I am no WARC\n" * 50)
+    repaired, told = repair(root)
+    assert repaired.exit_code == 0, told
+    assert list(quarantined(root)) == ["notes.warc.gz"]
+    assert kinds(root) == []
+
+
+# ------------------------------------------------- in the way
+
+
+@pytest.mark.parametrize("place", ["archive", "archive/x", "pages/pages.jsonl"])
+def test_a_folder_or_file_of_the_wrong_kind_is_named_with_what_to_do(tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix:
+        path.mkdir()
+        with pytest.raises(ArchiveUnwritable, match="a folder is where a file belongs: move it away"):
+            replace_file(path, b"x")
+        return
+    path.touch()
+    with pytest.raises(ArchiveUnwritable, match=f"{path} is no folder: move it away"):
+        make_folder(path / "below")
+    with pytest.raises(ArchiveUnwritable, match=f"{path} is no folder: move it away"):
+        make_folder(path)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/nonexistent/x", path)])
+def test_a_lock_that_is_no_file_is_named_and_hangs_nothing(root: Path, make: Callable[[Path], None]) -> None:
+    (root / ".lock").unlink(missing_ok=True)
+    make(root / ".lock")
+    assert kinds(root) == []
+    with pytest.raises(ArchiveUnwritable, match=r"\.lock: cannot be written: .*move"), Lock(root):
+        pass
+
+
+def test_a_quarantine_that_is_no_folder_is_named(root: Path) -> None:
+    path = warcs(root)[0]
+    open_beside(path, path.read_bytes())
+    Layout(root, "main").quarantine.write_text("in the way")
+    with pytest.raises(ArchiveUnwritable, match="quarantine is no folder: move it away"):
+        start(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from scraper.archiver import foreign, foreign_index, records
@@ -191,10 +192,18 @@ def _check_provenance(layout: Layout, path: Path) -> Iterator[Problem]:
 
 
 def _check_doubled(layout: Layout, survey: Survey) -> Iterator[Problem]:
-    for warc, offset, length in survey.doubled():
-        survey.add("spans", survey.number(warc), offset, offset + length)
-        what = "an earlier record has the same WARC-Record-ID"
-        yield Problem(Kind.DOUBLED, layout.place_of(warc), offset, what, RESTORE)
+    for warc, found in groupby(list(survey.doubled()), lambda place: place[0]):
+        places = list(found)
+        for _, offset, length in places:
+            survey.add("spans", survey.number(warc), offset, offset + length)
+        path = layout.place_of(warc)
+        if origin := survey.copy_of(warc, len(places)):
+            survey.copies[warc] = origin
+            what = f"is a copy of {origin}, which has all its records"
+            yield Problem(Kind.DOUBLED, path, None, what, "move it away, or run `scraper check --repair`")
+            continue
+        for _, offset, _ in places:
+            yield Problem(Kind.DOUBLED, path, offset, "an earlier record has the same WARC-Record-ID", RESTORE)
 
 
 def _check_revisits(layout: Layout, survey: Survey) -> Iterator[Problem]:
@@ -266,6 +275,8 @@ def _check_rows(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Proble
         return
     beyond: dict[str, int] = {}
     for warc, offset, end in survey.rowless():
+        if warc in survey.copies:
+            continue
         if end > survey.marks.get(warc, 0):
             beyond[warc] = beyond.get(warc, 0) + 1
         elif not layout.is_foreign and not survey.spans(warc):  # without their ends, visits are parted otherwise

@@ -34,6 +34,8 @@ def check_index(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Proble
     if not is_whole or watch.disturbed():
         return  # what a damaged file held, nobody knows; what a run has just closed came after we looked
     for warc, offset in survey.unlisted():
+        if warc in survey.copies:
+            continue
         yield Problem(Kind.LINE_MISSING, layout.warcs / warc, offset, "the record is missing from the index", REPAIR)
 
 

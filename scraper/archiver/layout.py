@@ -150,14 +150,14 @@ def writing(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         advice = "free or mount the disk, or name another archive with --archive"
         if error.errno in (errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
-            advice = f"{_in_the_way(path)}: move it away"
+            advice = f"{_in_the_way(path, wants_folder=error.errno != errno.EISDIR)}: move it away"
         elif path.is_symlink() and not path.exists():
             advice = "it is a link whose target is missing: mount it, or move the link away"
         raise ArchiveUnwritable(f"{path}: cannot be written: {reason}; {advice}") from error
 
 
-def _in_the_way(path: Path) -> str:
-    for part in reversed(path.parents):
+def _in_the_way(path: Path, *, wants_folder: bool) -> str:
+    for part in (*reversed(path.parents), *((path,) if wants_folder else ())):
         if os.path.lexists(part) and not part.is_dir():
             return f"{part} is no folder"
     if path.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,9 @@ class Lock:
         make_folder(self._path.parent)
         with writing(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise FileExistsError(errno.EEXIST, "it is no file", str(self._path))
             try:
                 _take(descriptor)
                 os.ftruncate(descriptor, 0)
@@ -106,7 +110,7 @@ def _written_at(path: Path) -> tuple[int, int] | None:
 
 def _is_held(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
     except OSError:
         return False  # nobody ever wrote here
     try:

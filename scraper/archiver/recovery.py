@@ -29,7 +29,7 @@ from scraper.archiver.leftovers import STAGING, sweep
 from scraper.archiver.members import Damaged
 from scraper.archiver.quarantine import copy_bytes, move
 from scraper.archiver.segment import seal, write_missing_seal
-from scraper.archiver.twins import part
+from scraper.archiver.twins import copied_visits, named_back, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ def recover(root: Path, name: str, marks: Mapping[str, int], *, after_crash: boo
     reread: list[str] = []
     losses: list[str] = []
     parted = [str(done) for path in layout.twins() if (done := part(layout, path))]
+    parted += map(str, named_back(layout, marks))
     for path in layout.open_warcs():
         if os.path.lexists(layout.warcs / warc_name(path)):
             continue  # it cannot be compared now; `oddities` tells of it, and its records are read where they are
@@ -98,11 +99,14 @@ def untold(
 ) -> Iterator[Told]:
     """What a collection's WARCs tell of visits that the marks do not cover, oldest file first.
 
-    Raises `IntegrityError` at a record that is not whole, or tells `on_damage` (a sentence) and goes on after it.
+    What another WARC holds too, for one is a copy of the other, is told once. Raises `IntegrityError` at a record that
+    is not whole, or tells `on_damage` (a sentence) and goes on after it.
     """
     layout = Layout(root, name)
     for path in beyond(root, name, marks):
-        yield from visits(layout, path, marks.get(path.name, 0), telling(path, on_damage))
+        is_copied = copied_visits(layout, path, marks)
+        told = visits(layout, path, marks.get(path.name, 0), telling(path, on_damage))
+        yield from (one for one in told if not is_copied(one))
 
 
 def beyond(root: Path, name: str, marks: Mapping[str, int]) -> list[Path]:

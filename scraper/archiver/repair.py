@@ -58,7 +58,7 @@ def mend(layout: Layout, survey: Survey, problems: list[Problem], now: datetime)
         size = path.stat().st_size
         spans = [(start, min(stop, size)) for start, stop in survey.spans(path.name) if start < size]
         if size == 0 or spans == [(0, size)]:
-            yield from _moved(layout, path)
+            yield from _moved(layout, path, survey)
         elif spans:
             yield from _cured(layout, path, spans, now)
         elif found & set(_SEALS):
@@ -73,14 +73,17 @@ def _seal_of(path: Path) -> Path:
     return path.with_name(path.name + SEAL_SUFFIX)
 
 
-def _moved(layout: Layout, path: Path) -> Iterator[Mended]:
-    """A file in which nothing is whole."""
+def _moved(layout: Layout, path: Path, survey: Survey) -> Iterator[Mended]:
+    """A file in which nothing is whole that is not elsewhere; of one that nothing tells of nothing is lost."""
+    origin = survey.copies.get(path.name)
     is_empty = path.stat().st_size == 0
+    is_known = any(survey.tellers(path.name)) or _seal_of(path).exists()
     if (seal := _seal_of(path)).exists():
         move(layout, seal, seal.name)
     kept = move(layout, path, path.name)
-    what = "the file is empty" if is_empty else "nothing in it is whole, or all of it is elsewhere too"
-    yield Mended(path, f"{what}; it was moved to {kept}", is_loss=True)
+    what = "the file is empty" if is_empty else "nothing in it is whole"
+    what = f"it was a copy of {origin}" if origin else what
+    yield Mended(path, f"{what}; it was moved to {kept}", is_loss=is_known and not origin)
 
 
 def _cured(layout: Layout, path: Path, spans: list[Span], now: datetime) -> Iterator[Mended]:

@@ -58,6 +58,7 @@ class Survey:
         self.marks: dict[str, int] | None = None
         self.sha256: dict[str, str] = {}  # of the WARCs that were read without a break
         self.away: set[str] = set()  # WARCs that are not at hand: nothing that tells of them is in doubt
+        self.copies: dict[str, str] = {}  # WARCs whose every record is elsewhere too: the WARC that has most of them
         self.headless: set[str] = set()  # WARCs that do not begin with a warcinfo record
 
     def __enter__(self) -> Self:
@@ -122,6 +123,19 @@ class Survey:
             "WHERE o.id = r.id AND (o.warc, o.offset) < (r.warc, r.offset)) ORDER BY r.warc, r.offset"
         )
         return ((self.name(warc), offset, length) for warc, offset, length in rows)
+
+    def copy_of(self, warc: str, doubled: int) -> str | None:
+        """The WARC that a WARC is a copy of, where all its records are `doubled`."""
+        number = self.number(warc)
+        ((count,),) = self.ask("SELECT count(*) FROM records WHERE warc = ?", number)
+        if count != doubled:
+            return None
+        rows = self.ask(
+            "SELECT o.warc FROM records r JOIN records o ON o.id = r.id AND o.warc <> r.warc WHERE r.warc = ? "
+            "GROUP BY o.warc ORDER BY count(*) DESC, o.warc LIMIT 1",
+            number,
+        )
+        return next((self.name(row[0]) for row in rows), None)
 
     def unresolved(self, *, given_up_too: bool) -> Iterator[tuple[str, int]]:
         """Revisits of what is not here: WARC, offset. Without those that the state has given up, if so asked."""

@@ -28,6 +28,7 @@ _INDEX = {
     Kind.WARC_MISSING,
 }  # fmt: skip
 _ROWS = {Kind.ROW_DIFFERS, Kind.ROW_MISSING, Kind.MARK, Kind.REVISIT, Kind.WARC_MISSING, Kind.COLLECTION_MISSING}
+_ROWS |= {Kind.DOUBLED}  # the state may know the one or the other
 _TEXTS = {Kind.TEXT_MISSING, Kind.TEXT_DAMAGED, Kind.TEXT_DIFFERS}
 _SEALS = {Kind.SEAL_DIFFERS, Kind.SEAL_DAMAGED, Kind.SEAL_MISSING}
 
@@ -118,6 +119,7 @@ class _Repairer:
         self._doubtful: set[Path] = set()  # WARCs of which nothing proves that they are as they were closed
         self.has_done = False
 
+        self._strays: set[Path] = set()  # WARCs that were moved and were no loss
     def one_pass(self) -> list[Problem]:
         """Read the archive, mend what is nearest to the evidence; gives what was found."""
         self.has_done = False
@@ -147,6 +149,8 @@ class _Repairer:
                     self._repaired.is_loss = self._repaired.is_loss or mended.is_loss
                     if mended.is_restored:
                         self._doubtful.discard(mended.path)
+                    if not mended.is_loss and not mended.path.exists():
+                        self._strays.add(mended.path)
                     self._tell(str(mended))
             yield name, layout, problems
 
@@ -154,7 +158,8 @@ class _Repairer:
         """Of a file that is as it was closed nothing is lost, whatever the state looked for in it."""
         if problem.kind is Kind.ROW_DIFFERS:
             return problem.path in self._doubtful
-        return problem.kind in (Kind.WARC_MISSING, Kind.COLLECTION_MISSING)
+        is_stray = problem.path in self._strays  # the state had looked into it, and noted so
+        return problem.kind in (Kind.WARC_MISSING, Kind.COLLECTION_MISSING) and not is_stray
 
     def _tell(self, sentence: str) -> None:
         self.has_done = True
