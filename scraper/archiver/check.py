@@ -291,6 +291,8 @@ def _check_rows(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Proble
 def _check_marks(layout: Layout, survey: Survey, marks: dict[str, int]) -> Iterator[Problem]:
     for warc, mark in sorted(marks.items()):
         path = layout.place_of(warc)
+        if warc in survey.away:
+            continue
         try:
             size = path.stat().st_size
         except FileNotFoundError:
@@ -302,8 +304,6 @@ def _check_marks(layout: Layout, survey: Survey, marks: dict[str, int]) -> Itera
             what = "holds captures which the state does not know"
             yield Problem(Kind.ROW_MISSING, path, None, what, "the next `scraper run` adopts them")
 
-        if warc in survey.away:
-            continue
 
 def _check_lost(layout: Layout, survey: Survey) -> Iterator[Problem]:
     """Files of which only others tell, each once."""

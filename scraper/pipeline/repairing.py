@@ -64,11 +64,11 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
         repaired.done += 1
         tell(sentence)
 
-    held = _held(root)
-    _with_sound_state(root, settings, listener, done)
     repaired.left = list(archiver.away(root, Alone()))
     if repaired.left:
         return repaired  # what is only not at hand would be written off as lost
+    held = _held(root)
+    _with_sound_state(root, settings, listener, done)
     noting = Listener(visit=listener.visit, progress=listener.progress, note=done, trouble=done)
     with opened(root, settings, noting) as session:
         repairer = _Repairer(session, noting, stop, repaired, done)
@@ -117,9 +117,9 @@ class _Repairer:
         self._repaired = repaired
         self._done = done
         self._doubtful: set[Path] = set()  # WARCs of which nothing proves that they are as they were closed
+        self._strays: set[Path] = set()  # WARCs that were moved and were no loss
         self.has_done = False
 
-        self._strays: set[Path] = set()  # WARCs that were moved and were no loss
     def one_pass(self) -> list[Problem]:
         """Read the archive, mend what is nearest to the evidence; gives what was found."""
         self.has_done = False
@@ -147,10 +147,10 @@ class _Repairer:
                 self._doubtful.update(path.with_name(path.name.removesuffix(SEAL_SUFFIX)) for path in doubtful)
                 for mended in archiver.mend(layout, survey, problems, now()):
                     self._repaired.is_loss = self._repaired.is_loss or mended.is_loss
-                    if mended.is_restored:
-                        self._doubtful.discard(mended.path)
                     if not mended.is_loss and not mended.path.exists():
                         self._strays.add(mended.path)
+                    if mended.is_restored:
+                        self._doubtful.discard(mended.path)
                     self._tell(str(mended))
             yield name, layout, problems
 
