@@ -24,7 +24,7 @@ FLOORS = (
     {"pipeline", "exchange", "replay", "report"},
     {"fetcher", "archiver", "state"},
     {"settings", "citations", "extractor"},
-    {"urls", "decode", "dates", "message", "bylines", "printable", "references", "wording"},
+    {"urls", "decode", "dates", "message", "bylines", "printable", "references", "stored", "wording"},
     {"model", "errors"},
 )
 # Pure helpers of the lowest floor but one may build on each other, as long as they form no ring.

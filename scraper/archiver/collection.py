@@ -24,6 +24,7 @@ from scraper.archiver.visits import (
     Item,
     Known,
     PageRecord,
+    referred_timestamp,
     truncation,
     written,
     written_uses,
@@ -240,7 +241,7 @@ class Collection:
                 f"{location.warc}: the revisit at offset {location.offset} refers to a capture of {href} which the"
                 " collection does not hold; run `scraper rebuild`, then `scraper check`"
             )
-        wanted = records.timestamp14(records.parse_date(revisit.header("WARC-Refers-To-Date") or "1970-01-01"))
+        wanted = referred_timestamp(revisit)
         best = min(matching, key=lambda entry: (entry.timestamp != wanted, entry.timestamp))
         return self._record(best.location)[0]
 

@@ -12,7 +12,7 @@ from scraper.archiver.foreign_source import GZIP_MAGIC
 from scraper.archiver.index import IndexEntry, entry_of
 from scraper.archiver.members import Damaged
 from scraper.archiver.records import Record
-from scraper.archiver.visits import REFERS_TO_FILE, REFERS_TO_OFFSET
+from scraper.archiver.visits import REFERS_TO_FILE, REFERS_TO_OFFSET, referred_timestamp
 from scraper.errors import IntegrityError
 from scraper.model import Location
 
@@ -97,8 +97,7 @@ class Excerpt:
     def _original(self, revisit: Record, digest: str) -> IndexEntry | None:
         href = revisit.header("WARC-Refers-To-Target-URI").strip("<> ") or foreign.target_uri(revisit)
         found = [entry for entry in self.collection.find(href) if not entry.is_revisit and entry.digest == digest]
-        date = revisit.header("WARC-Refers-To-Date")
-        wanted = records.timestamp14(records.parse_date(date)) if date else ""
+        wanted = referred_timestamp(revisit)
         place = (revisit.header(REFERS_TO_FILE), revisit.header(REFERS_TO_OFFSET))
 
         def nearness(entry: IndexEntry) -> tuple[bool, bool, str]:

@@ -29,6 +29,9 @@ from scraper.archiver.visits import (
 from scraper.errors import IntegrityError
 from scraper.model import Held, Location, Outcome, Purpose, State, Target, Truncation
 
+# Of these nobody need ask whether they are targets, and nearly all are such: no number for a host, nothing punycode.
+_PLAIN = re.compile(r"https?://(?!.{0,255}xn--)[a-z0-9.-]{0,200}\.[a-z]{2,60}/[!-~]{0,2000}")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -165,11 +168,12 @@ def next_visit(item: Seen, pending: list[Seen]) -> Iterator[list[Seen]]:
 
 
 def _is_web(record: Record) -> bool:
-    return record.header("WARC-Target-URI").startswith(("http://", "https://"))
+    href = record.header("WARC-Target-URI")
+    return _PLAIN.fullmatch(href) is not None or urls.is_target(href)
 
 
 def _visit_fields(record: Record) -> Fields | None:
-    if record.header("Content-Type") != records.WARC_FIELDS:
+    if record.header("Content-Type") != records.WARC_FIELDS or not _is_web(record):
         return None
     fields = read_fields(record.block)
     return fields if fields.raw("outcome") in set(State) else None
@@ -207,7 +211,10 @@ def seen(record: Record, location: Location) -> Seen:
 
 
 def _visit(items: list[Seen], is_held: IsHeld) -> Recorded:
-    """A visit from its records; `is_held` says whether an original is there that a revisit refers to."""
+    """A visit from its records; `is_held` says whether an original is there that a revisit refers to.
+
+    A field that cannot be read counts as one that is not there: what else the records tell stays true.
+    """
     fields = _visit_fields(items[-1].record)
     return _finished(items, fields, is_held) if fields else _unfinished(items)
 
@@ -225,8 +232,9 @@ def _is_there(page: Seen | None, is_held: IsHeld) -> bool:
 
 def _finished(items: list[Seen], fields: Fields, is_held: IsHeld) -> Recorded:
     summary = items[-1].record
+    ended_at = _moment(fields, "endedAt") or summary.date
     page = next((item for item in items if item.record.id == fields.raw("page")), None)
-    outcome = Outcome(State(fields.raw("outcome")), fields.text("reason"), fields.moment("until"))
+    outcome = Outcome(State(fields.raw("outcome")), fields.text("reason"), _moment(fields, "until"))
     sha256 = fields.raw("entitySha256") or None
     good = outcome.state in (State.CAPTURED, State.UNCHANGED)
     if good and not _is_there(page, is_held):
@@ -234,11 +242,13 @@ def _finished(items: list[Seen], fields: Fields, is_held: IsHeld) -> Recorded:
     held = _held(page, sha256, fields) if page and sha256 and good else None
     target = urls.target(summary.header("WARC-Target-URI"))
     final = fields.raw("final")
+    if not urls.is_target(final):
+        final = page.record.header("WARC-Target-URI") if page else target.href
     return Recorded(
         target=target,
-        final=urls.target(final) if final else target,
-        started_at=fields.moment("startedAt") or summary.date,
-        ended_at=fields.moment("endedAt") or summary.date,
+        final=urls.target(final),
+        started_at=_moment(fields, "startedAt") or summary.date,
+        ended_at=ended_at,
         outcome=outcome,
         tries=_number(fields.raw("tries"), 1),
         purpose=Purpose(fields.raw("purpose")) if fields.raw("purpose") in set(Purpose) else Purpose.PAGE,
@@ -286,7 +296,12 @@ def _held(page: Seen, sha256: str, fields: Fields) -> Held | None:
     if record.type == "revisit":
         href = record.header("WARC-Refers-To-Target-URI")
         refers_to = record.header("WARC-Refers-To-Date")
-        captured_at = records.parse_date(refers_to) if refers_to else record.date
+        if not urls.is_target(href):
+            return None
+        try:
+            captured_at = records.parse_date(refers_to) if refers_to else record.date
+        except ValueError:
+            return None  # a revisit of it would say a wrong date
         original = Held(href, captured_at, page.payload_digest, sha256)
         return with_validators(original, record.header("WARC-Target-URI"), etag, last_modified)
     if page.status != 200 or page.truncated is not None:
@@ -327,6 +342,13 @@ def _status(page: Seen | None) -> int | None:
     if page is None or page.status is not None or page.record.type != "revisit":
         return page.status if page else None
     return 304 if page.record.header("WARC-Profile") == NOT_MODIFIED else 200
+
+
+def _moment(fields: Fields, name: str) -> datetime | None:
+    try:
+        return fields.moment(name)
+    except ValueError:
+        return None
 
 
 def _places(items: list[Seen]) -> tuple[Location, ...]:

@@ -32,6 +32,7 @@ from scraper.archiver.members import Damaged
 from scraper.archiver.segment import write_missing_seal
 from scraper.archiver.visits import read_fields
 from scraper.errors import IntegrityError, UsageError
+from scraper.stored import load_json
 
 SIDECAR_SUFFIX = ".import.json"
 _COPY_BYTES = 1 << 20
@@ -229,10 +230,10 @@ class Imports:
         """The imports which brought a WARC. Raises `IntegrityError` on a damaged sidecar."""
         path = self.sidecar(warc)
         try:
-            return [_import_of(fields, warc) for fields in json.loads(path.read_bytes())["imports"]]
+            return [_import_of(fields, warc) for fields in load_json(path.read_bytes())["imports"]]
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError(f"{path}: damaged; put it back from a copy, or delete it") from error
 
     def _write_sidecar(self, warc: str, imports: Iterable[Import]) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from scraper.archiver.members import Damaged
 from scraper.archiver.records import OnDamage, Record
 from scraper.errors import IntegrityError
 from scraper.model import Location
+from scraper.stored import load_json
 
 MAX_FILES = 16
 MERGED_TO = 8  # merging half of them at a time rewrites each line a few times, not once per file
@@ -44,7 +45,7 @@ class IndexEntry:
     @property
     def captured_at(self) -> datetime:
         """The instant to the second, which is all that an index holds."""
-        return datetime.strptime(self.timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime.fromisoformat(f"{self.timestamp[:8]}T{self.timestamp[8:]}Z")
 
     @property
     def is_revisit(self) -> bool:
@@ -84,19 +85,28 @@ def same_address(url: str, href: str) -> bool:
         return False
 
 
+def _size(said: object) -> int:
+    """A count of bytes, as text or number; raises `ValueError` for more than any file has."""
+    if not isinstance(said, str | int) or not 0 <= (size := int(said)) < 1 << 63:
+        raise ValueError("no count of bytes")
+    return size
+
+
 def read_line(line: bytes, path: Path) -> IndexEntry:
     """Read one line; raises `IntegrityError` naming the file."""
     found = _LINE.match(line)
     try:
         if found is None:
             raise ValueError("no CDXJ line")
-        fields = json.loads(found[3])
-        where = Location(str(fields["filename"]), int(fields["offset"]), int(fields["length"]))
+        fields = load_json(found[3])
+        where = Location(str(fields["filename"]), _size(fields["offset"]), _size(fields["length"]))
         key, timestamp = found[1].decode(), found[2].decode()
         url, digest, mime, status = fields["url"], fields["digest"], fields.get("mime"), fields.get("status")
         if not all(isinstance(text, str) for text in (url, digest, mime or "", status or "")):
             raise ValueError("a field is no text")
-        return IndexEntry(key, timestamp, url, digest, where, mime, status)
+        entry = IndexEntry(key, timestamp, url, digest, where, mime, status)
+        _ = entry.captured_at  # 14 digits may name no instant
+        return entry
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path}: this index is damaged; run `scraper rebuild` to make it again") from error
 

@@ -34,6 +34,7 @@ _PLAIN_STARTS = (b"WARC/1.1\r\n", b"WARC/1.0\r\n")
 _PLAIN_HEADER_BYTES = 64 * 1024
 
 _FIRST_YEAR = 1000
+_LAST_YEAR = 9900
 _REST_OF_DATE = {4: "-01-01", 7: "-01"}
 
 OnDamage = Callable[[Damaged], None]
@@ -110,15 +111,16 @@ def iso(moment: datetime) -> str:
 def parse_date(text: str) -> datetime:
     """Read a WARC-Date, which may be as short as a year (WARC 1.1, 5.4); raises ValueError.
 
-    So it does for years before 1000: no tool wrote any, and 14 digits would not hold them everywhere.
+    So it does for years before 1000: no tool wrote any, and 14 digits would not hold them everywhere. And for the last
+    of the calendar: what is reckoned from a date must have a date, too.
     """
     moment = datetime.fromisoformat(text + _REST_OF_DATE.get(len(text), ""))
     try:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError(f"{text}: beyond the calendar") from error
-    if moment.year < _FIRST_YEAR:
-        raise ValueError(f"{text}: before the year {_FIRST_YEAR}")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"{text}: not of the years {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment
 
 

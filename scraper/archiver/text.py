@@ -17,6 +17,7 @@ from scraper import urls
 from scraper.archiver import records
 from scraper.archiver.layout import Layout, make_folder, replace_by_parts, replace_file, write_all, writing
 from scraper.errors import IntegrityError
+from scraper.stored import load_json
 
 PAGES_HEADER = {"format": "json-pages-1.0", "id": "pages", "title": "All Pages"}
 _HOST_CHARACTERS = 200  # a file name takes 255 bytes on every common file system
@@ -53,7 +54,7 @@ class Texts:
         stem = self.stem(url, captured_at)
         path = self._path(stem, "json")
         try:
-            article = json.loads(path.read_bytes())
+            article = load_json(path.read_bytes())
             markdown = self._path(stem, "md").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
@@ -104,12 +105,12 @@ class Texts:
         """The JSON of a text by its path, as `stem` gives it; None when there is none. Raises `IntegrityError`."""
         path = self._path(stem, "json")
         try:
-            article = json.loads(path.read_bytes())
+            article = load_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
             raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again") from error
-        if not isinstance(article, dict) or not isinstance(article.get("article"), dict):
+        if not isinstance(article, dict) or not _is_titled(article.get("article")):
             raise IntegrityError(f"{path}: this text is damaged; run `scraper rebuild` to make it again")
         return article
 
@@ -129,6 +130,11 @@ class Texts:
         return self._layout.folder / f"{stem}.{suffix}"
 
 
+def _is_titled(article: object) -> bool:
+    """Whether this can be an article: its title is a text, or there is none."""
+    return isinstance(article, dict) and isinstance(article.get("title", 0), str | None)
+
+
 def _version(fields: Mapping[str, Any]) -> str:
     """What an older text is named by: `3`, or `3-1f0c2a9b` where site rules had a part in it."""
     version = re.sub(r"[^0-9A-Za-z_.-]", "_", str(fields.get("extractor", "")))[:40]
@@ -139,7 +145,7 @@ def _version(fields: Mapping[str, Any]) -> str:
 def _version_of(data: bytes | None) -> str:
     """The version of a text by its JSON; empty when there is none, or it is damaged."""
     try:
-        fields = json.loads(data or b"null")
+        fields = load_json(data or b"null")
     except ValueError:
         return ""
     return _version(fields) if isinstance(fields, dict) else ""

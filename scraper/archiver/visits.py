@@ -361,6 +361,14 @@ def read_fields(block: bytes) -> Fields:
     return Fields(tuple(lines))
 
 
+def referred_timestamp(revisit: Record) -> str:
+    """When the original of a revisit was captured, in 14 digits; empty where it says no date, or an odd one."""
+    try:
+        return records.timestamp14(records.parse_date(revisit.header("WARC-Refers-To-Date")))
+    except ValueError:
+        return ""
+
+
 def truncation(record: Record) -> Truncation | None:
     """What WARC-Truncated says; `unspecified` and other words count as a lost connection."""
     word = record.header("WARC-Truncated").lower()

@@ -123,7 +123,9 @@ def place_of(fields: Mapping[str, object] | None) -> Location | None:
     if not isinstance(said, dict) or not isinstance(said.get("file"), str):
         return None
     offset, length = said.get("offset"), said.get("length")
-    return Location(said["file"], offset, length) if isinstance(offset, int) and isinstance(length, int) else None
+    if not isinstance(offset, int) or not isinstance(length, int) or max(offset, length) >= 1 << 63:
+        return None
+    return Location(said["file"], offset, length)
 
 
 def _check_unknown_texts(layout: archiver.Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:

@@ -182,8 +182,9 @@ class _Repairer:
 
     def _reread(self) -> None:
         """Make the rows of all visits again; documents and citations stay, and what lost its record is due again."""
-        self._state.forget_visits()
-        with adopting(self._root, self._state, self._session.settings) as adoption:
+        state = self._state
+        with state.all_or_nothing(), adopting(self._root, state, self._session.settings) as adoption:
+            state.forget_visits()
             for name in archiver.collections(self._root):
                 if name != archiver.IMPORTED:
                     for told in archiver.told(self._root, name, on_damage=lambda _: None):

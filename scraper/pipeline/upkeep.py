@@ -31,10 +31,10 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
         _set_aside_if_damaged(root, settings, listener)
     with opened(root, settings, listener, anew=True) as session:
         damages: list[str] = []
-        session.state.forget_visits()
         for name in archiver.collections(root):
             archiver.discard(root, name)
-        with adopting(root, session.state, settings) as adoption:
+        with session.state.all_or_nothing(), adopting(root, session.state, settings) as adoption:
+            session.state.forget_visits()
             for name in archiver.collections(root):
                 if name == archiver.IMPORTED:
                     continue
@@ -45,7 +45,8 @@ def rebuild(root: Path, settings: Settings, listener: Listener, stop: Stop) -> i
                     if stop.requested():
                         session.state.roll_back()
                         return adoption.count
-        count = adoption.count + _rebuild_imports(root, session.state, damages)
+        with session.state.all_or_nothing():
+            count = adoption.count + _rebuild_imports(root, session.state, damages)
         session.state.commit()
         asyncio.run(Run(session, listener).only_texts(stop))
         rewrite_pages(root, session.state)

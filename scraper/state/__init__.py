@@ -4,8 +4,9 @@ Rows are the commit mark: a visit is done when its row is committed, which happe
 """
 
 from scraper.state.file import StateFile
-from scraper.state.reader import CITATION_STANDING, FILE_NAME, Fingerprint, StateReader, fingerprint
-from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, now, row_of, stamp
+from scraper.state.reader import CITATION_STANDING, Fingerprint, StateReader, fingerprint
+from scraper.state.rows import TargetRow, TextJob, VisitRow, moment, now, row_of, stamp, stored_json
+from scraper.state.schema import FILE_NAME
 
 __all__ = [
     "CITATION_STANDING",
@@ -21,4 +22,5 @@ __all__ = [
     "now",
     "row_of",
     "stamp",
+    "stored_json",
 ]

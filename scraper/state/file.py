@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from scraper import urls
 from scraper.model import Citation, Document, Held, HostMemory, Location, Purpose, State, Visit
 from scraper.state.forgetting import Forgetting
-from scraper.state.reader import FILE_NAME, HAS_PAGE, SAME_TEXT, TEXT_JOB, first_of_each_text
+from scraper.state.reader import HAS_PAGE, SAME_TEXT, TEXT_JOB, first_of_each_text
 from scraper.state.rows import (
     TargetRow,
     TextJob,
@@ -24,10 +24,11 @@ from scraper.state.rows import (
     host_values,
     next_due_at,
     now,
+    odd,
     stamp,
     visit_values,
 )
-from scraper.state.schema import migrate, translated
+from scraper.state.schema import FILE_NAME, migrate, translated
 
 
 class StateFile(Forgetting):
@@ -72,6 +73,15 @@ class StateFile(Forgetting):
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What is pending after it is all that was meant, or nothing: an error takes it back."""
+        try:
+            yield
+        except BaseException:
+            self.roll_back()
+            raise
 
     def close(self) -> None:
         """Commit, and leave one plain file behind, which readers on read-only media can open."""
@@ -215,6 +225,8 @@ class StateFile(Forgetting):
             "AND state IN ('captured', 'unchanged') ORDER BY id DESC LIMIT 1",
             (target_id, collection),
         ).fetchone()
+        if not urls.is_target(href):
+            raise odd("address", href)
         return Visit(urls.target(href), held_of(held[0]) if held else None, tuple(row[0] for row in via))
 
     # ----------------------------------------------------------------- visits

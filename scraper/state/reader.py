@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,10 +11,9 @@ from typing import Any, Self
 
 from scraper.errors import IntegrityError, StateDamaged, UsageError
 from scraper.model import Location
-from scraper.state.rows import TargetRow, TextJob, at, moment, outcome_of
-from scraper.state.schema import MIGRATIONS, check_version, damaged, migrate, translated
-
-FILE_NAME = "state.sqlite3"
+from scraper.state.rows import TargetRow, TextJob, at, moment, outcome_of, stored_json
+from scraper.state.schema import FILE_NAME, MIGRATIONS, check_version, damaged, migrate, translated
+from scraper.state.values import wrong_values
 
 # Of a citation `c` with its target `t`: it is excluded by its document's rules, or stands where its target stands.
 CITATION_STANDING = """
@@ -176,7 +174,7 @@ class StateReader:
         row = next(self.query("SELECT * FROM imports WHERE sha256 = ?", (sha256,)), None)
         if row is None:
             return None
-        return dict(row) | {name: json.loads(row[name]) for name in ("warcs", "left_out")}
+        return dict(row) | {name: stored_json(row[name], list) for name in ("warcs", "left_out")}
 
     def text_paths(self) -> Iterator[str]:
         """Every text that was made, relative to the archive's folder, without suffix."""
@@ -216,10 +214,12 @@ class StateReader:
         return int(self._run(sql, (collection,)).fetchone()[0])
 
     def prove_sound(self) -> None:
-        """Raises `IntegrityError` when SQLite finds the file damaged."""
+        """Raises `StateDamaged` when SQLite finds the file damaged, or a row holds what nobody can have written."""
         found = next(self.query("PRAGMA quick_check(1)"))[0]
         if found != "ok":
             raise StateDamaged(damaged(self.path, found))
+        if wrong := next(wrong_values(self.query), None):
+            raise StateDamaged(damaged(self.path, wrong))
 
     def query(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[sqlite3.Row]:
         """Rows of a SELECT by column name, for the reports."""

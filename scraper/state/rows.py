@@ -6,11 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from math import inf
+from typing import Any, TypeVar
 
+from scraper.errors import StateDamaged
 from scraper.model import Capture, Held, HostMemory, Location, Outcome, Purpose, State
+from scraper.state.schema import FILE_NAME, damaged
+from scraper.stored import load_json
 
 BACKOFF_DAYS_MAX = 30
+STATES = frozenset(State)
+_Form = TypeVar("_Form", dict[str, Any], list[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,34 @@ def now() -> datetime:
 
 
 def moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return at(text) if text else None
 
 
 def at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    """The instant that `stamp` wrote; raises `StateDamaged`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise odd("time", text) from None
+    if found.tzinfo is not UTC:
+        raise odd("time", text)
+    return found
+
+
+def odd(what: str, value: object) -> StateDamaged:
+    """The error for a value which the state cannot have been given."""
+    return StateDamaged(damaged(FILE_NAME, f"no {what}: {ascii(value)[:60]}"))
+
+
+def stored_json(text: str, form: type[_Form]) -> _Form:
+    """What a JSON column holds; raises `StateDamaged`."""
+    try:
+        found = load_json(text)
+    except ValueError:
+        raise odd("JSON", text) from None
+    if not isinstance(found, form):
+        raise odd(f"JSON {form.__name__}", text)
+    return found
 
 
 def next_due_at(state: State, failures: int, visited_at: datetime, until: datetime | None) -> datetime | None:
@@ -140,11 +169,15 @@ def host_values(memory: HostMemory) -> tuple[Any, ...]:
 
 def host_memory(row: Sequence[Any]) -> HostMemory:
     host, not_before, response_seconds, failures, robots_at, status, body, schemes, slowdown, noted_at = row
+    if not (0 <= response_seconds < inf and 0 <= slowdown < inf):
+        raise odd("pace", (response_seconds, slowdown))
     robots = (moment(robots_at), status, body, schemes)
     return HostMemory(host, moment(not_before), response_seconds, failures, *robots, slowdown, moment(noted_at))
 
 
 def outcome_of(state: str, reason: str, until: str | None) -> Outcome:
+    if state not in STATES:
+        raise odd("outcome", state)
     return Outcome(State(state), reason, moment(until) if state == State.DEFERRED else None)
 
 
@@ -156,8 +189,12 @@ def held_json(held: Held) -> str:
 def held_of(text: str | None) -> Held | None:
     if not text:
         return None
-    href, captured_at, *rest = json.loads(text)
-    return Held(href, at(captured_at), *rest)
+    match stored_json(text, list):
+        case [str(href), str(captured_at), str(digest), str(sha256), *rest] if len(rest) == 3 and all(
+            isinstance(value, str | None) for value in rest
+        ):
+            return Held(href, at(captured_at), digest, sha256, *rest)
+    raise odd("payload", text)
 
 
 def row_of(capture: Capture, collection: str, visit: Location, page: Location | None, held: Held | None) -> VisitRow:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from scraper.errors import ArchiveUnwritable, ConfigError, IntegrityError, StateDamaged
 
+FILE_NAME = "state.sqlite3"
 APPLICATION_ID = 0x73637270  # "scrp": tells our files from other SQLite files
 
 # Each entry brings the schema one version up; the file's version is the number of entries applied.
@@ -136,6 +139,9 @@ MIGRATIONS = (
 )
 
 
+Columns = tuple[tuple[str, str | None], ...]  # table and column, in order
+
+
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     version = check_version(db, path)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
@@ -149,14 +155,39 @@ def check_version(db: sqlite3.Connection, path: Path) -> int:
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if owner != APPLICATION_ID and not (owner == 0 and version == 0 and empty):
         raise IntegrityError(f"{path}: this is another program's database; move it away, then run `scraper rebuild`")
+    if version < 0:
+        raise StateDamaged(damaged(path, f"schema {version}"))
     if version > len(MIGRATIONS):
         raise ConfigError(
             f"{path}: made by a newer scraper (schema {version}, this one knows {len(MIGRATIONS)}); upgrade scraper"
         )
+    found, promised = set(_columns(db)), set(promised_columns(version))
+    if different := sorted(f"{table}.{column}" for table, column in found ^ promised):
+        raise StateDamaged(damaged(path, f"schema {version} is not so made: {', '.join(different[:3])[:200]}"))
     return version
 
 
-def damaged(path: Path, why: object) -> str:
+def _columns(db: sqlite3.Connection) -> Iterator[tuple[str, str | None]]:
+    """Every column of every table; what is neither table nor index has none, and none is promised."""
+    yield from db.execute(
+        "SELECT m.name, c.name FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c "
+        "WHERE m.type != 'index' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+
+
+@cache
+def promised_columns(version: int) -> Columns:
+    """The tables of a schema, as its migrations make them."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for script in MIGRATIONS[:version]:
+            db.executescript(script)
+        return tuple(_columns(db))
+    finally:
+        db.close()
+
+
+def damaged(path: Path | str, why: object) -> str:
     """The sentence for a state file that cannot be read."""
     return f"{path}: the state file is damaged ({why}); the next `scraper run` makes it again from the WARCs"
 
@@ -176,8 +207,9 @@ class translated:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
             raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
-        # A text that is no UTF-8 any more has no name of its own among SQLite's errors.
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "Could not decode" in str(error):
+        # A text that is no UTF-8 or no JSON any more has no name of its own among SQLite's errors.
+        is_wrong = "Could not decode" in str(error) or "malformed JSON" in str(error)
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or is_wrong:
             raise StateDamaged(damaged(self.path, error)) from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise ArchiveUnwritable(f"{self.path}: another program holds the state file; try again later") from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scraper.model import State
-from scraper.state import CITATION_STANDING, StateReader
+from scraper.state import CITATION_STANDING, StateReader, stored_json
 
 Row = dict[str, Any]
 
@@ -69,7 +68,7 @@ def document(state: StateReader, digest: str) -> Row | None:
     places = state.query("SELECT path FROM places WHERE document = ? ORDER BY path", (row["id"],))
     return {
         **dict(row),
-        "facts": {**_NO_FACTS, **json.loads(row["facts"])},
+        "facts": {**_NO_FACTS, **stored_json(row["facts"], dict)},
         "places": [place["path"] for place in places],
     }
 
