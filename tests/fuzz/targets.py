@@ -50,7 +50,7 @@ def documents(data: bytes) -> None:
         if citation.target is not None:
             assert urls.target(citation.target.href) == citation.target
             assert "@" not in citation.target.href.split("/")[2]
-    assert len(selected(document)) == len(document.citations)
+    assert len(list(selected(document))) == len(document.citations)
     if not body.startswith(b"\x1f\x8b"):
         assert len(document.citations) <= len(body)
         assert sum(len(citation.url) for citation in document.citations) <= 100 * len(body)
