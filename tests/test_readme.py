@@ -64,7 +64,10 @@ def test_every_exit_code_of_an_error_is_in_the_table() -> None:
 
 def test_the_first_screen_holds_the_two_commands_and_the_build_server_finds_them() -> None:
     commands = [line for line in README.splitlines()[:FIRST_SCREEN_LINES] if line.startswith("python3 -m venv ")]
-    assert [line.split("&& ")[-1] for line in commands] == [".venv/bin/scraper demo", ".venv/bin/python -m pytest"]
+    assert [line.split("&& ")[-1] for line in commands] == [
+        ".venv/bin/scraper demo",
+        ".venv/bin/python -m pytest -n auto --dist loadfile",
+    ]
     wanted = re.search(r"grep '([^']+)' README\.md", (ROOT / ".ci/run").read_text(encoding="utf-8"))
     assert wanted is not None
     assert [line for line in README.splitlines() if re.match(wanted[1], line)] == commands
