@@ -23,10 +23,10 @@ class Kind(StrEnum):
     WARC_MISSING = "warc-missing"
     WARC_EMPTY = "warc-empty"
     WARCINFO_MISSING = "warcinfo-missing"
-    DAMAGED = "damaged"  # bytes that are no whole, right record
     WARC_TWICE = "warc-twice"  # unfinished beside a finished one of the same name
     WARC_AWAY = "warc-away"  # a link whose target is missing, or no file: nothing can be said of what it holds
     NAME = "name"  # a file that cannot be told of by its name
+    DAMAGED = "damaged"  # bytes that are no whole, right record
     DIGEST = "digest"  # a record that is not what its own digests say
     DOUBLED = "doubled"  # a record whose id an earlier one has
     REVISIT = "revisit"  # it refers to what is not here

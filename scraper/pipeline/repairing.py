@@ -69,7 +69,9 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
         return repaired  # what is only not at hand would be written off as lost
     held = _held(root)
     _with_sound_state(root, settings, listener, done)
-    noting = Listener(visit=listener.visit, progress=listener.progress, note=done, trouble=done)
+    noting = Listener(
+        visit=listener.visit, host_down=listener.host_down, progress=listener.progress, note=done, trouble=done
+    )
     with opened(root, settings, noting) as session:
         repairer = _Repairer(session, noting, stop, repaired, done)
         for _ in range(_MOST_PASSES):
