@@ -27,8 +27,10 @@ _INDEX = {
     Kind.INDEX_DAMAGED, Kind.LINE_MISSING, Kind.LINE_DOUBLED, Kind.LINE_DIFFERS, Kind.LINE_UNSORTED,
     Kind.WARC_MISSING,
 }  # fmt: skip
-_ROWS = {Kind.ROW_DIFFERS, Kind.ROW_MISSING, Kind.MARK, Kind.REVISIT, Kind.WARC_MISSING, Kind.COLLECTION_MISSING}
-_ROWS |= {Kind.DOUBLED}  # the state may know the one or the other
+_ROWS = {
+    Kind.ROW_DIFFERS, Kind.ROW_MISSING, Kind.MARK, Kind.REVISIT, Kind.WARC_MISSING, Kind.COLLECTION_MISSING,
+    Kind.DOUBLED,  # the state may know the one or the other
+}  # fmt: skip
 _TEXTS = {Kind.TEXT_MISSING, Kind.TEXT_DAMAGED, Kind.TEXT_DIFFERS}
 _SEALS = {Kind.SEAL_DIFFERS, Kind.SEAL_DAMAGED, Kind.SEAL_MISSING}
 
