@@ -78,6 +78,7 @@ def test_of_a_servers_own_words_only_the_evidence_keeps_them(cli: Cli) -> None:
     site.reply("/ftp", status=302, headers={"Location": f"ftp://{WHO}site.test/"})
     site.reply("/soft", headers={"Content-Type": "text/html", "Refresh": f"0; url={to}/a"}, body=b"<p>moved")
     site.reply("/said", raw=f"HTTP/1.1 404 Look at {to}/a\r\nContent-Length: 0\r\n\r\n".encode())
+    site.reply("/odd", raw=f"see {to}/a\r\n\r\n".encode(), close=True)
     html = f'<title>Words</title><base href="{to}/"><img src="i.png"><link rel=stylesheet href="{to}/s.css">'
     site.reply("/a", headers={"Content-Type": "text/html", "Link": f"<{to}/l.css>; rel=stylesheet"}, body=html.encode())
     site.reply("/s.css", headers={"Content-Type": "text/css"}, body=f"p {{ background: url({to}/b.png) }}".encode())
@@ -85,7 +86,7 @@ def test_of_a_servers_own_words_only_the_evidence_keeps_them(cli: Cli) -> None:
         site.reply(f"/{name}.png", headers={"Content-Type": "image/png"}, body=b"\x89PNG")
     cli.capture.clear()
     cli.settings |= {"max_tries": 1}
-    pages = [site.url(f"/{name}") for name in ("moved", "round", "bad", "ftp", "soft", "said", "a")]
+    pages = [site.url(f"/{name}") for name in ("moved", "round", "bad", "ftp", "soft", "said", "odd", "a")]
     cli.citing(*pages)
     ended = [
         cli.run("run", "--verbose"), cli.run("status", "--json"), *(cli.run("show", url) for url in pages),

@@ -26,6 +26,7 @@ MERGED_TO = 8  # merging half of them at a time rewrites each line a few times, 
 SUFFIX = ".cdxj"
 REVISIT_MIME = "warc/revisit"
 
+_STATUS = re.compile("[0-9]{3}")
 _LINE = re.compile(rb"(\S+) ([0-9]{14}) (\{.*\})\r?\n?\Z")
 MIME_END = re.compile(r"[;\s]")
 
@@ -71,7 +72,8 @@ def entry_of(record: Record, location: Location) -> IndexEntry | None:
     if record.type == "response":
         content_type = part.content_type if part else None
         mime = MIME_END.split(content_type, maxsplit=1)[0] if content_type else content_type
-    status = part.status if part else None
+    # What is no HTTP has words there, which a server may have made of anything.
+    status = part.status if part and _STATUS.fullmatch(part.status or "") else None
     return IndexEntry(urls.surt(url), records.timestamp14(record.date), url, digest, location, mime, status)
 
 
