@@ -66,7 +66,7 @@ def test_a_full_disk_ends_a_run_with_74_and_the_next_one_goes_on(small_disk: Cli
     cli.citing(*urls)
     ended = cli.run("run")
     assert ended.returncode == 74
-    assert "No space left on device; free or mount the disk" in ended.stderr
+    assert "free or mount the disk" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert cli.run("run").returncode == 74
     remounted(cli, "size=64m")
@@ -131,11 +131,13 @@ def test_a_text_whose_capture_was_lost_does_not_stay_as_if_it_had_one(cli: Cli) 
     data = bytearray(path.read_bytes())
     data[visit["page_offset"] + 60] ^= 4
     path.write_bytes(data)
+    page(cli, "/a", "Found again")
     assert "what was lost is due again" in cli.run("run").stderr
     folder = cli.archive / "collections/main"
     assert (folder / "quarantine" / f"{visit['text_path']}.md").read_text().startswith("# Lost")
-    assert not (folder / f"{visit['text_path']}.md").exists()
-    assert "# Lost" in cli.run("show", url).stdout  # of the capture that took its place
+    # Within the same second the capture that took its place has the same name.
+    assert not [file for file in (folder / "text").rglob("*.md") if file.read_text().startswith("# Lost")]
+    assert "# Found again" in cli.run("show", url).stdout
     assert faults(cli) == []
 
 

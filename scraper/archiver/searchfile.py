@@ -122,6 +122,8 @@ class translated:
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise IntegrityError(damaged(self.path, error)) from error
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
+            raise ArchiveUnwritable(
+                f"{self.path}: cannot be used: {error}; free or mount the disk, or mend its rights"
+            ) from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise ArchiveUnwritable(f"{self.path}: another program holds this file; try again later") from error

@@ -206,7 +206,9 @@ class translated:
             return
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            raise ArchiveUnwritable(f"{self.path}: cannot be used: {error}; mend the disk or its rights") from error
+            raise ArchiveUnwritable(
+                f"{self.path}: cannot be used: {error}; free or mount the disk, or mend its rights"
+            ) from error
         # A text that is no UTF-8 or no JSON any more has no name of its own among SQLite's errors.
         is_wrong = "Could not decode" in str(error) or "malformed JSON" in str(error)
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or is_wrong:
