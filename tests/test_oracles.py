@@ -6,6 +6,7 @@ pywb and cdxj-indexer bring AGPL code along, so they live in an environment of t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -169,7 +170,12 @@ def oracles() -> Path:
     if not (folder / ".complete").exists():
         if os.environ.get("SCRAPER_TEST_ORACLES") != "1":
             pytest.skip("no pywb and cdxj-indexer at hand; SCRAPER_TEST_ORACLES=1 makes an environment for them")
-        make_environment(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Suites run side by side: one makes it, the others wait.
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / ".complete").exists():
+                make_environment(folder)
     return folder / "bin"
 
 
