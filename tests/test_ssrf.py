@@ -265,7 +265,7 @@ def judge(cli: Cli, caught: Trap, made: Attack, watched: Watched) -> None:
     ways = {way for way in REQUISITES for href, _, _ in beyond if href.rstrip("/").endswith(f"/{way}")}
     assert ways == set(REQUISITES)
     assert not any(href.endswith(f"/{way}") for way in NEVER for href, _, _ in beyond)
-    print(f"SSRF: {made.cases} of {made.cases} cases, {len(FORMS) + len(NAMES) + len(ODD)} forms; no connection left")
+    print(f"SSRF: {made.cases} cases in {len(FORMS) + len(NAMES) + len(ODD)} forms; no connection left")
 
 
 def test_not_one_connection_leaves_for_a_bad_address(cli: Cli, caught: Trap) -> None:
