@@ -44,11 +44,11 @@ THIRD_PARTY = {
     "jinja2": {"replay"},
     "msgspec": {"settings"},
     "publicsuffixlist": {"urls"},
-    "rich": {"cli"},
     "selectolax": {"extractor", "fetcher", "replay"},
     "sqlite3": {"state", "archiver"},
     "starlette": {"replay"},
     "tenacity": {"fetcher"},
+    "tqdm": {"cli"},
     "trustme": {"demo"},
     "uvicorn": {"replay"},
     "w3lib": {"decode"},
@@ -65,9 +65,9 @@ HEAVY = (
     "cchardet",
     "dateparser",
     "httpx",
-    "rich",
     "selectolax",
     "sqlite3",
+    "tqdm",
     "warcio",
 )
 
