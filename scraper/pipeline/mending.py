@@ -68,7 +68,9 @@ class Mender:
     def _adopt_leftovers(self, collection: str, state: StateFile, is_lost: bool) -> None:
         """Take in what lies beyond the commit mark, or what no state tells of; torn bytes are in quarantine."""
         recovery = archiver.recover(self.root, collection, state.marks(collection), after_crash=self.after_crash)
-        texts = {text for warc in recovery.reread for text in state.forget_warc(collection, warc)}
+        # What waited for its text may have one already, of which a crash kept the state from knowing.
+        texts = self._stems_due(collection, state) if recovery.reread else set()
+        texts |= {text for warc in recovery.reread for text in state.forget_warc(collection, warc)}
         marks = state.marks(collection)
         adopted = self._adopt_beyond(collection, state, marks) if self.is_adopting else 0
         if texts and self.is_adopting:
@@ -88,13 +90,16 @@ class Mender:
 
     def _set_texts_aside(self, collection: str, state: StateFile, texts: set[str]) -> None:
         """Move what was made of captures that are lost into quarantine: no text without its record."""
-        made = archiver.Texts(self.root, collection)
-        due = {made.stem(job.final_href, job.captured_at) for job in state.text_jobs()}
         layout = archiver.Layout(self.root, collection)
-        for stem in sorted(texts - due - set(state.texts_of(collection))):
+        for stem in sorted(texts - self._stems_due(collection, state) - set(state.texts_of(collection))):
             for file in (layout.folder / f"{stem}.md", layout.folder / f"{stem}.json"):
                 if file.exists():
                     move(layout, file, str(file.relative_to(layout.folder)))
+
+    def _stems_due(self, collection: str, state: StateFile) -> set[str]:
+        """The texts that are still to be made: paths without suffix."""
+        texts, jobs = archiver.Texts(self.root, collection), state.text_jobs()
+        return {texts.stem(job.final_href, job.captured_at) for job in jobs if job.collection == collection}
 
     def _adopt_beyond(self, collection: str, state: StateFile, marks: Mapping[str, int]) -> int:
         with adopting(self.root, state, self.settings) as adoption:
