@@ -41,6 +41,7 @@ THIRD_PARTY = {
     "dateparser": {"dates"},
     "brotlicffi": {"message"},
     "httpx": {"fetcher", "replay"},
+    "isal": {"archiver"},
     "jinja2": {"replay"},
     "msgspec": {"settings"},
     "publicsuffixlist": {"urls"},
