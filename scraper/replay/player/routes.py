@@ -24,7 +24,7 @@ from scraper.replay.policy import Headers
 SHOW = f"{PREFIX}show/"
 PACKAGE = f"{PREFIX}package/"
 REPLAY = f"{PREFIX}replay/"  # the scope of its service worker
-_OWN_FILE = Path(__file__).parent / "sw.js"
+_OWN_FILES = Path(__file__).parent
 _SCRIPT = "text/javascript; charset=utf-8"
 
 # The player may only speak to this origin, where there is nothing but itself. The sandbox reaches down into the frames
@@ -35,9 +35,9 @@ _PAGE_POLICY = (
     "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "sandbox allow-scripts allow-same-origin"
 )
-# What the player's frame gets before the service worker is at work: the player sees it, and puts itself in there.
+# What the player's frame gets before the service worker is at work.
 _WAITING_POLICY = _PAGE_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
-_WAITING = b"<!doctype html><title>One moment</title>"
+_WAITING = b'<!doctype html><title>One moment</title><script src="wait.js"></script>'
 _FILE_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 
 _PAGE = """<!doctype html>
@@ -89,7 +89,8 @@ class Playing:
 
     def _own_file(self, path: str) -> Path | None:
         """The service worker is ours, and loads theirs as its engine."""
-        known = {"sw.js": _OWN_FILE, "engine.js": self._folder / "sw.js", "ui.js": self._folder / "ui.js"}
+        theirs = {"engine.js": self._folder / "sw.js", "ui.js": self._folder / "ui.js"}
+        known = theirs | {name: _OWN_FILES / name for name in ("sw.js", "wait.js")}
         found = known.get(path.removeprefix(REPLAY)) if path.startswith(REPLAY) else None
         return found if found and found.is_file() else None
 
