@@ -95,7 +95,9 @@ class Site:
     _hosts: set[str] = field(default_factory=lambda: {f"{name}.test" for name in ("site", *"abcd")})
     _listeners: list[socket.socket] = field(default_factory=list)
     _connections: set[socket.socket] = field(default_factory=set)
+    _conversations: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _changed: threading.Condition = field(default_factory=threading.Condition)  # of the conversations
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     # ------------------------------------------------------------ for tests
@@ -138,6 +140,15 @@ class Site:
         """The paths asked for, in order; robots.txt only on demand."""
         return [seen.path for seen in self.log if robots or seen.path != "/robots.txt"]
 
+    def settle(self) -> None:
+        """Wait until all is in the log that callers who have gone had sent over plain connections."""
+        # Connections are accepted in order: when ours is, so are all that came before it.
+        with socket.create_connection(("127.0.0.1", self.http_port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._conversations, 60), "somebody is still there"
+
     # ------------------------------------------------------------- serving
 
     def open(self, folder: Path) -> None:
@@ -172,7 +183,17 @@ class Site:
                 accepted, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._converse, args=(accepted, context), daemon=True).start()
+            with self._changed:
+                self._conversations += 1
+            threading.Thread(target=self._accepted, args=(accepted, context), daemon=True).start()
+
+    def _accepted(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            self._converse(accepted, context)
+        finally:
+            with self._changed:
+                self._conversations -= 1
+                self._changed.notify_all()
 
     def _converse(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
         with contextlib.suppress(OSError), accepted:
