@@ -29,6 +29,7 @@ _SCHEMA = """
     CREATE TABLE lines (warc INTEGER, offset INTEGER, line INTEGER, file INTEGER, at INTEGER);
     CREATE TABLE rows (warc INTEGER, offset INTEGER, length INTEGER, ends INTEGER, href INTEGER, given_up INTEGER);
     CREATE TABLE texts (path TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE waiting (path TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE pages (line INTEGER PRIMARY KEY);
 """
 # What is asked for when all has been read; sorted once, then looked up.
