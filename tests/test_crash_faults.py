@@ -168,7 +168,8 @@ def test_a_damaged_open_file_costs_what_was_damaged_and_no_more(cli: Cli, share:
     assert set(cli.ledger().values()) == {"captured"}
     again = [seen.path for seen in cli.site.log[asked:] if seen.path not in ("/waits", "/robots.txt")]
     assert len(again) <= 1
-    assert len(list((cli.archive / "collections/main/quarantine").iterdir())) == 1
+    # Beside it may lie the text of what was lost, if it was made before the kill.
+    assert len(list((cli.archive / "collections/main/quarantine").glob("main-*"))) == 1
     assert faults(cli) == []
 
 
