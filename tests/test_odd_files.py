@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from damage import build, copy_of, kinds, repair
+from damage import build, copy_of, kinds, repair, warcs
 from factories import make_capture, make_collection, make_exchange
 
 from scraper import pipeline
@@ -30,10 +30,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(sound: Path, tmp_path: Path) -> Path:
     return copy_of(sound, tmp_path / "archive")
-
-
-def warcs(root: Path) -> list[Path]:
-    return Layout(root, "main").closed_warcs()
 
 
 def seal_of(path: Path) -> Path:
