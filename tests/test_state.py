@@ -144,6 +144,8 @@ def test_marks_tell_how_far_each_warc_is_committed(state: StateFile) -> None:
     state.record(visit(Outcome(State.CAPTURED), offset=10))
     assert state.marks("main") == {"a.warc.gz": 50}
     assert state.marks("other") == {}
+    state.forget_warc("main", "a.warc.gz")
+    assert state.marks("main") == {}
 
 
 def test_host_memory_comes_back_as_it_was(state: StateFile) -> None:

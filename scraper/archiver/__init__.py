@@ -5,9 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# A module has the name of this one: asked for lazily, it would be either.
-from scraper.archiver.check import check, inspect
-
 if TYPE_CHECKING:
     from scraper.archiver.collection import Collection as Collection
     from scraper.archiver.collection import Kept as Kept
@@ -40,6 +37,8 @@ if TYPE_CHECKING:
     from scraper.archiver.oddities import away_folders as away_folders
     from scraper.archiver.problems import Kind as Kind
     from scraper.archiver.problems import Problem as Problem
+    from scraper.archiver.proving import check as check
+    from scraper.archiver.proving import inspect as inspect
     from scraper.archiver.recovery import Recovery as Recovery
     from scraper.archiver.recovery import beyond as beyond
     from scraper.archiver.recovery import rebuild_index as rebuild_index
@@ -101,11 +100,13 @@ _MODULES = {
     "away_folders": "oddities",
     "beyond": "recovery",
     "captures": "foreign_history",
+    "check": "proving",
     "collections": "layout",
     "discard": "searchfile",
     "file_sha256": "imports",
     "find_everywhere": "search",
     "index_lines": "index",
+    "inspect": "proving",
     "mend": "repair",
     "rebuild_index": "recovery",
     "recorded": "history",

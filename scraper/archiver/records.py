@@ -105,7 +105,7 @@ def sha1(data: bytes) -> str:
 
 def iso(moment: datetime) -> str:
     """A WARC-Date with microseconds (WARC 1.1, 5.4 allows fractions of a second)."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_date(text: str) -> datetime:

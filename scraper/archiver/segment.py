@@ -27,7 +27,7 @@ from scraper.archiver.layout import (
     write_together,
     writing,
 )
-from scraper.archiver.members import pack
+from scraper.archiver.members import pack, store
 from scraper.archiver.quarantine import move
 from scraper.archiver.visits import Item, escaped
 from scraper.errors import ArchiveUnwritable
@@ -52,7 +52,7 @@ class Segment:
         self.size = 0
         self._digest = hashlib.sha256()
         self._synced = False
-        self._broken = False
+        self._fault: str | None = None  # why it takes nothing more
         self.info_id = ""
         warcinfo = _warcinfo(self.name, info, now)
         try:
@@ -65,7 +65,7 @@ class Segment:
 
     def append(self, items: Sequence[Item]) -> list[Location]:
         """Write records, all or none: on an error of the disk the file is cut back to where it was."""
-        members = [pack(records.serialise(self._linked(item)), item.level) for item in items]
+        members = [self._member(item) for item in items]
         with self._writing():
             try:
                 write_together(self._descriptor, members)
@@ -80,22 +80,21 @@ class Segment:
             self.size += len(member)
         return locations
 
-    def _linked(self, item: Item) -> records.Record:
-        if not self.info_id:
-            return item.record
-        return records.Record((*item.record.headers, ("WARC-Warcinfo-ID", self.info_id)), item.record.block)
+    def _member(self, item: Item) -> bytes:
+        record = item.record
+        if self.info_id:
+            record = records.Record((*record.headers, ("WARC-Warcinfo-ID", self.info_id)), record.block)
+        return (store if item.is_packed else pack)(records.serialise(record))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        if self._broken:
-            raise ArchiveUnwritable(
-                f"{self._path}: an earlier write failed; mend the disk, then the next `scraper run` sets the file right"
-            )
+        if self._fault is not None:  # whoever comes second may be heard first
+            raise ArchiveUnwritable(f"an earlier write failed: {self._fault}")
         try:
             with writing(self._path):
                 yield
-        except ArchiveUnwritable:
-            self._broken = True
+        except ArchiveUnwritable as error:
+            self._fault = str(error)
             raise
 
     def sync(self) -> None:
@@ -116,7 +115,7 @@ class Segment:
 
     def abandon(self) -> None:
         """Let go of the file as it is: the next run recovers it."""
-        self._broken = True
+        self._fault = self._fault or f"{self._path}: let go of; the next `scraper run` goes on"
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(OSError):  # what had to be durable is so already

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator
 
-from scraper.citations import data as data_files
-from scraper.citations import pages, texts
+from scraper.citations import texts
 from scraper.citations.reading import MAX_BYTES, SUFFIXES, Source, Unreadable, read
 from scraper.model import Citation, Document, Facts, Role
 
@@ -24,14 +23,21 @@ def read_document(data: bytes, name: str = "") -> Document:
 
 
 def _read(source: Source) -> tuple[Facts, tuple[Citation, ...]]:
+    # Each reader is loaded for the first document of its kind: most runs see but one kind, and bs4 is large.
     match source.kind:
         case "list":
             return Facts(), texts.read_list(source.text)
         case "html":
+            from scraper.citations import pages
+
             return pages.read_page(source.text)
         case "json" | "jsonl":
+            from scraper.citations import data as data_files
+
             return Facts(), data_files.read_json(source.text)
         case "csv":
+            from scraper.citations import data as data_files
+
             return Facts(), data_files.read_csv(source.text)
         case _:
             return texts.read_text(source.text, is_markdown=source.kind == "markdown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -122,34 +123,27 @@ class Progress:
     """A bar with counts and what is being waited for, on a terminal only."""
 
     def __init__(self, console: Console) -> None:
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
-        from rich.table import Column
+        from tqdm import tqdm
 
         self._console = console
-        self._bar = RichProgress(
-            BarColumn(bar_width=12),
-            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
-            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
-            console=RichConsole(file=console.err, markup=False, highlight=False),
-            transient=True,
-        )
-        self._task = self._bar.add_task("starting", total=None)
+        form = "{bar:12} {n_fmt}/{total_fmt} {elapsed} {desc}"
+        # A terminal that does not know its size says 0, and tqdm would draw nothing.
+        knows = os.get_terminal_size(console.err.fileno()).columns > 0
+        size = {"dynamic_ncols": True} if knows else {"ncols": 80, "nrows": 24}
+        self._bar = tqdm(total=0, desc="starting", file=console.err, bar_format=form, leave=False, **size)
 
     def __enter__(self) -> Self:
-        self._bar.start()
         self._console.bar = self
         return self
 
     def __exit__(self, *_: object) -> None:
         self._console.bar = None
-        self._bar.stop()
+        self._bar.close()
 
     def above(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.write(text, file=self._console.err)
 
     def show(self, done: int, total: int, waiting: str) -> None:
-        self._bar.update(self._task, completed=done, total=total, description=printable.line(waiting))
+        self._bar.n, self._bar.total = done, total
+        self._bar.set_description_str(printable.line(waiting))

@@ -46,16 +46,20 @@ _STRICT_TAG = re.compile(
 # one tag, and in what would be a tag if a script were mark-up, as it is inside SVG.
 _MOST_ATTRIBUTES = 256
 _MOST_ATTRIBUTES_IN_RAW = 1_000
-_ATTRIBUTE = r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)"""
-_RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
-_CROWDED = rf"<[a-z][^\s/>]*+(?P<crowded>{_ATTRIBUTE}{{%d}})"
-_ANY_TAG = rf"<[a-z][^\s/>]*+{_ATTRIBUTE}*+[\s/]*+(?:>|\Z)"
-_CROWDED_TAG = re.compile(
-    rf"<!--(?:-?>|.*?(?:--!?>|\Z))|{_CROWDED % (_MOST_ATTRIBUTES + 1)}"
-    rf"|<(?P<name>{_RAW})\b(?P<raw>.*?)(?:</(?P=name)\b|\Z)|{_ANY_TAG}",
-    re.IGNORECASE | re.DOTALL,
+_BLANK = r"[ \t\n\f\r]"
+_NO_NAME = r" \t\n\f\r/>"
+_ATTRIBUTE = (
+    rf"(?:[ \t\n\f\r/]*+[^{_NO_NAME}][^{_NO_NAME}=]*+"
+    rf"""(?:{_BLANK}*+={_BLANK}*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)?+)?+)"""
 )
-_CROWDED_IN_RAW = re.compile(f"{_CROWDED % (_MOST_ATTRIBUTES_IN_RAW + 1)}|{_ANY_TAG}", re.IGNORECASE)
+_CROWDED = rf"<[a-zA-Z][^{_NO_NAME}]*+(?P<crowded>{_ATTRIBUTE}{{%d}})"
+_ANY_TAG = rf"<[a-zA-Z][^{_NO_NAME}]*+{_ATTRIBUTE}*+[ \t\n\f\r/]*+(?:>|\Z)"
+# What has no mark-up in it is passed over in runs: a lazy `.*?` looks for its end at each character.
+_COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
+_RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
+_RAW_ELEMENT = rf"<(?P<name>(?i:{_RAW}))\b(?P<raw>(?:[^<]++|<(?!/(?i:(?P=name))\b))*+)"
+_CROWDED_TAG = re.compile(f"{_COMMENT}|{_CROWDED % (_MOST_ATTRIBUTES + 1)}|{_RAW_ELEMENT}|{_ANY_TAG}")
+_CROWDED_IN_RAW = re.compile(f"{_CROWDED % (_MOST_ATTRIBUTES_IN_RAW + 1)}|{_ANY_TAG}")
 # No tag has so many without one of these: a long stretch without its end, or an end hidden in an attribute's value.
 _STRETCH = re.compile(r"<[a-zA-Z][^>]{500}")
 _HIDDEN_END = re.compile(r"""=\s*+(?:"[^">]{0,500}+>|'[^'>]{0,500}+>)""")

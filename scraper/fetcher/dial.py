@@ -120,7 +120,7 @@ class Dialer:
         # RFC 6066, 3: the name without the trailing dot of an absolute name.
         name = target.host.strip("[]").rstrip(".")
         try:
-            await stream.start_tls(self._context, name, self._connect_seconds)
+            await stream.start_tls(self._context, name)
         except BaseException:
             stream.drop()
             self.release(stream.address, urls.host_key(target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ from scraper.fetcher.tape import Tape
 from scraper.model import Target
 
 _IDLE_SECONDS = 20.0
-# Hosts wait for their delay in between. A line with TLS holds 0.35 MB: more would not fit into 120 MB.
-_MOST_IDLE = 128
+# Hosts wait for their delay in between. A line is a descriptor, and with TLS some 0.1 MB.
+_MOST_IDLE = 256
+_SHARE_OF_DESCRIPTORS = 4
 _LINES_TO_A_HOST = 2  # requests to a host go one by one, but for what a page needs to be seen: two by two
 
 
@@ -72,6 +74,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         self._idle: OrderedDict[tuple[str, int], Line] = OrderedDict()  # by origin and place
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # -1: as many as one likes
+        self._most_idle = min(_MOST_IDLE, descriptors // _SHARE_OF_DESCRIPTORS) if descriptors > 0 else _MOST_IDLE
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request over a kept or a new line; raises `Unreachable`, `Crowded` and httpx's exceptions."""
@@ -140,7 +144,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             self._idle[place] = line
         while self._idle:
             oldest = next(iter(self._idle.values()))
-            if len(self._idle) <= _MOST_IDLE and not _is_old(oldest):
+            if len(self._idle) <= self._most_idle and not _is_old(oldest):
                 break
             self._idle.popitem(last=False)
             await oldest.stream.aclose()

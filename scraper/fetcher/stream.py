@@ -7,6 +7,8 @@ import select
 import ssl
 from collections import deque
 
+from scraper.fetcher.tls import Tls
+
 # Reading stops when this much waits unread, so that a fast server cannot fill the memory.
 _HIGH_WATER_BYTES = 256 * 1024
 _LARGEST_READ_BYTES = 64 * 1024
@@ -25,6 +27,7 @@ class Stream(asyncio.Protocol):
         self.tls_version: str | None = None
         self.peer_ended = False  # the other side closed, not we
         self._transport: asyncio.Transport | None = None
+        self._tls: Tls | None = None  # once its handshake is done
         self._descriptor = -1
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
@@ -46,6 +49,10 @@ class Stream(asyncio.Protocol):
         self._descriptor = socket.fileno() if socket else -1
 
     def data_received(self, data: bytes) -> None:
+        if self._tls is not None:
+            data = self._opened(self._tls, data)
+            if not data:
+                return
         self._unread.append(data)
         self._unread_bytes += len(data)
         if self._unread_bytes > _HIGH_WATER_BYTES and self._transport is not None:
@@ -60,9 +67,8 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
         self.peer_ended |= not self._dropped
-        self._error = exc
-        # TLS transports hold 0.3 MB: let go at once, not when the collector comes by.
-        self._transport = None
+        self._error = self._error or exc
+        self._transport = self._tls = None
         self.resume_writing()
         self._wake_reader()
         if not self._closed.done():
@@ -75,6 +81,18 @@ class Stream(asyncio.Protocol):
         if self._writable is not None:
             self._writable.set()
             self._writable = None
+
+    def _opened(self, tls: Tls, data: bytes) -> bytes:
+        """What records of TLS hold; their end, or a wrong one, ends the connection."""
+        data = tls.opened(data)
+        if self._transport is not None:
+            self._transport.write(tls.to_send())  # a key update is answered, a wrong record, too
+        if tls.flaw is not None:
+            self._error = tls.flaw
+            self.drop()
+        elif tls.has_ended:
+            self.eof_received()
+        return data
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -107,7 +125,10 @@ class Stream(asyncio.Protocol):
         """Send bytes; waits while the kernel's buffer is full. Raises `Lost`."""
         if self._transport is None or self._ended or self._transport.is_closing():
             raise Lost("the connection is closed")
-        self._transport.write(data)
+        try:
+            self._transport.write(self._tls.sealed(data) if self._tls is not None else data)
+        except ssl.SSLError as error:
+            raise Lost(str(error)) from error
         if self._writable is not None:
             await self._writable.wait()
 
@@ -119,17 +140,29 @@ class Stream(asyncio.Protocol):
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(0))
 
-    async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> None:
-        """Raise the connection to TLS in place."""
-        assert self._transport is not None
-        loop = asyncio.get_running_loop()
-        secured = await loop.start_tls(
-            self._transport, self, context, server_hostname=name, ssl_handshake_timeout=seconds
-        )
-        if secured is None:
-            raise ConnectionResetError("the connection was lost in the TLS handshake")
-        self._transport = secured
-        self.tls_version = secured.get_extra_info("ssl_object").version()
+    async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
+        """Raise the connection to TLS in place; raises `ssl.SSLError`, or `OSError` when it is lost meanwhile."""
+        tls, data = Tls(context, name), b""
+        while True:
+            try:
+                done = tls.shake_hands(data)
+            finally:
+                # An alert that says why is the other side's due, too.
+                if self._transport is not None:
+                    self._transport.write(tls.to_send())
+            if done:
+                break
+            try:
+                data = await self.read()
+            except Lost as error:
+                raise ConnectionResetError(str(error)) from error
+            if not data:
+                raise ConnectionResetError("the connection was lost in the TLS handshake")
+        self._tls, self.tls_version = tls, tls.version
+        early, self._unread, self._unread_bytes = b"".join(self._unread), deque(), 0
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self.data_received(early)
 
     async def aclose(self) -> None:
         """Drop the connection; a polite TLS farewell could be made to last for ever by the other side."""
@@ -139,7 +172,7 @@ class Stream(asyncio.Protocol):
         await asyncio.shield(self._closed)
 
     def drop(self) -> None:
-        """Drop the connection and do not wait: asyncio never tells of the end of a TLS handshake that failed."""
+        """Drop the connection and do not wait."""
         self._dropped = True
         if self._transport is not None:
             self._transport.abort()

@@ -25,10 +25,10 @@ class Adopted:
 
 def adopt_unknown(root: Path, state: StateFile) -> int:
     """Bring into the state what an interrupted import had put in its place, or somebody by hand."""
-    imports = archiver.Imports(root)
     marks = state.marks(archiver.IMPORTED)
     count = 0
     for path in archiver.beyond(root, archiver.IMPORTED, marks):
+        imports = archiver.Imports(root)
         imports.complete(path.name)
         count += adopt_imports(root, state, imports.of_warc(path.name) or [archiver.unknown(path.name)]).captures
     state.commit()

@@ -70,7 +70,9 @@ class Mender:
         # Where texts wait, a run may have been stopped in the middle of writing them.
         after_crash = self.after_crash or state.count_waiting() > 0
         recovery = archiver.recover(self.root, collection, state.marks(collection), after_crash=after_crash)
-        texts = {text for warc in recovery.reread for text in state.forget_warc(collection, warc)}
+        # What waited for its text may have one already, of which a crash kept the state from knowing.
+        texts = self._stems_due(collection, state) if recovery.reread else set()
+        texts |= {text for warc in recovery.reread for text in state.forget_warc(collection, warc)}
         marks = state.marks(collection)
         adopted = self._adopt_beyond(collection, state, marks) if self.is_adopting else 0
         if texts and self.is_adopting:
@@ -90,13 +92,16 @@ class Mender:
 
     def _set_texts_aside(self, collection: str, state: StateFile, texts: set[str]) -> None:
         """Move what was made of captures that are lost into quarantine: no text without its record."""
-        made = archiver.Texts(self.root, collection)
-        due = {made.stem(job.final_href, job.captured_at) for job in state.text_jobs()}
         layout = archiver.Layout(self.root, collection)
-        for stem in sorted(texts - due - set(state.texts_of(collection))):
+        for stem in sorted(texts - self._stems_due(collection, state) - set(state.texts_of(collection))):
             for file in (layout.folder / f"{stem}.md", layout.folder / f"{stem}.json"):
                 if file.exists():
                     move(layout, file, str(file.relative_to(layout.folder)))
+
+    def _stems_due(self, collection: str, state: StateFile) -> set[str]:
+        """The texts that are still to be made: paths without suffix."""
+        texts, jobs = archiver.Texts(self.root, collection), state.text_jobs()
+        return {texts.stem(job.final_href, job.captured_at) for job in jobs if job.collection == collection}
 
     def _adopt_beyond(self, collection: str, state: StateFile, marks: Mapping[str, int]) -> int:
         with adopting(self.root, state, self.settings) as adoption:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from scraper import archiver
-from scraper.archiver import SearchEntry, SearchIndex
 from scraper.errors import IntegrityError
 from scraper.state import StateReader
 
@@ -21,7 +20,7 @@ class SearchIndexes:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._open: dict[str, SearchIndex] = {}
+        self._open: dict[str, archiver.SearchIndex] = {}
         self._caught_up: set[str] = set()
         self._expected: set[str] = set()
 
@@ -32,7 +31,7 @@ class SearchIndexes:
             with self._surviving_damage(collection):
                 self._index(collection).expect()
 
-    def add(self, collection: str, entry: SearchEntry) -> None:
+    def add(self, collection: str, entry: archiver.SearchEntry) -> None:
         """Index a capture; it is there for readers after `commit`."""
         with self._surviving_damage(collection):
             self._index(collection).add(entry)
@@ -71,9 +70,9 @@ class SearchIndexes:
             self.abandon_one(collection)
             archiver.discard(self._root, collection)
 
-    def _index(self, collection: str) -> SearchIndex:
+    def _index(self, collection: str) -> archiver.SearchIndex:
         if collection not in self._open:
-            self._open[collection] = SearchIndex.open(self._root, collection)
+            self._open[collection] = archiver.SearchIndex.open(self._root, collection)
         return self._open[collection]
 
     def _catch_up(self, name: str, state: StateReader, stopped: Callable[[], bool]) -> int:
@@ -103,22 +102,24 @@ class SearchIndexes:
         return count
 
 
-def entry_of_files(texts: archiver.Texts, path: str) -> SearchEntry:
+def entry_of_files(texts: archiver.Texts, path: str) -> archiver.SearchEntry:
     """A capture to be indexed, from its text files; one without words where they cannot be read (`check` says so)."""
     try:
         fields = texts.load(path)
     except IntegrityError:
         fields = None
     if fields is None:
-        return SearchEntry(path, "", datetime.fromisoformat("1970-01-01T00:00:00+00:00"), "", "")
+        return archiver.SearchEntry(path, "", datetime.fromisoformat("1970-01-01T00:00:00+00:00"), "", "")
     return entry_of_fields(path, fields)
 
 
-def entry_of_fields(path: str, fields: dict[str, Any]) -> SearchEntry:
+def entry_of_fields(path: str, fields: dict[str, Any]) -> archiver.SearchEntry:
     """A capture to be indexed, from the fields of its text's JSON."""
     article = fields["article"]
     captured_at = datetime.fromisoformat(fields["captured_at"])
-    return SearchEntry(path, fields["final_url"], captured_at, article["title"] or "", "\n\n".join(_body(article)))
+    return archiver.SearchEntry(
+        path, fields["final_url"], captured_at, article["title"] or "", "\n\n".join(_body(article))
+    )
 
 
 def _body(article: dict[str, Any]) -> Iterator[str]:

@@ -64,12 +64,14 @@ class StateFile(Forgetting):
         return cls(path, db)
 
     def commit(self) -> None:
+        self.write_marks()
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
     def roll_back(self) -> None:
         """Forget what is pending."""
+        self._marks.clear()
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -288,14 +290,6 @@ class StateFile(Forgetting):
             "INSERT INTO imports VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
             "warcs = excluded.warcs, left_out = excluded.left_out",
             (sha256, json.dumps(sorted(warcs)), *told, json.dumps(left_out, ensure_ascii=False)),
-        )
-
-    def mark(self, collection: str, warc: str, end_offset: int) -> None:
-        """Note how far a WARC is committed."""
-        self._run(
-            "INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT (collection, warc) "
-            "DO UPDATE SET end_offset = max(end_offset, excluded.end_offset)",
-            (collection, warc, end_offset),
         )
 
     def knows_target(self, href: str) -> bool:

@@ -71,7 +71,7 @@ class TargetRow:
 
 def stamp(moment: datetime) -> str:
     """UTC as fixed-width text, which sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def now() -> datetime:

@@ -130,7 +130,7 @@ RECORDS = (
 )  # fmt: skip
 _PLAIN = b"".join(map(records.serialise, RECORDS))
 WARCS = (
-    b"".join(members.pack(records.serialise(record), 6) for record in RECORDS),
+    b"".join(members.pack(records.serialise(record)) for record in RECORDS),
     _PLAIN,
     gzip.compress(_PLAIN, mtime=0),
     _PLAIN.replace(b"WARC/1.1", b"WARC/1.0").replace(
