@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import itertools
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from server import Doors, request
 
 from scraper.settings import FetchSettings
 
@@ -217,7 +217,7 @@ class Chaos:
     log: list[Said] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
     ca_file: str = ""
-    _listeners: list[socket.socket] = field(default_factory=list)
+    _doors: Doors = field(default_factory=Doors)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -228,17 +228,11 @@ class Chaos:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*(f"{name}.test" for name in self.cases)).configure_cert(context)
         for scheme, secure in (("http", None), ("https", context)):
-            listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-            self._listeners.append(listener)
-            self.ports[scheme] = listener.getsockname()[1]
-            threading.Thread(target=self._accept, args=(listener, secure), daemon=True).start()
+            self.ports[scheme] = self._doors.open(self._converse, secure)
 
     def close(self) -> None:
         self._over.set()
-        for listener in self._listeners:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+        self._doors.close()
 
     def settings(self, **fields: Any) -> FetchSettings:
         """Settings that pin the hosts of all cases here."""
@@ -254,28 +248,16 @@ class Chaos:
         """The requests for a path, as they arrived."""
         return [said.data for said in self.log if not said.sent and (said.host, said.path) == (host, path)]
 
-    def _accept(self, listener: socket.socket, secure: ssl.SSLContext | None) -> None:
-        while True:
-            try:
-                accepted, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._converse, args=(accepted, secure), daemon=True).start()
-
-    def _converse(self, accepted: socket.socket, secure: ssl.SSLContext | None) -> None:
-        with contextlib.suppress(OSError), accepted:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = secure.wrap_socket(accepted, server_side=True) if secure else accepted
-            number = next(self._numbers)
-            with stream:
-                while raw := _request(stream):
-                    host = raw.lower().partition(b"\r\nhost: ")[2].partition(b"\r\n")[0].decode()
-                    path = raw.split(b" ", 2)[1].decode()
-                    self.log.append(Said(time.monotonic(), number, host, path, False, raw))
-                    case = self.cases.get(host.removesuffix(".test")) if path == "/" else None
-                    for step in case.steps if case else (AFTER,):
-                        if not self._do(stream, step, (number, host, path)):
-                            return
+    def _converse(self, stream: socket.socket) -> None:
+        number = next(self._numbers)
+        while raw := request(stream):
+            host = raw.lower().partition(b"\r\nhost: ")[2].partition(b"\r\n")[0].decode()
+            path = raw.split(b" ", 2)[1].decode()
+            self.log.append(Said(time.monotonic(), number, host, path, False, raw))
+            case = self.cases.get(host.removesuffix(".test")) if path == "/" else None
+            for step in case.steps if case else (AFTER,):
+                if not self._do(stream, step, (number, host, path)):
+                    return
 
     def _do(self, stream: socket.socket, step: Step, where: tuple[int, str, str]) -> bool:
         if isinstance(step, bytes):
@@ -288,13 +270,3 @@ class Chaos:
         elif step == RESET:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return not isinstance(step, str)
-
-
-def _request(stream: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = stream.recv(65536)
-        if not more:
-            return b""
-        data += more
-    return data

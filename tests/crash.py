@@ -21,7 +21,8 @@ from pathlib import Path
 
 from cli import Cli
 from factories import make_capture, make_exchange
-from server import Connection, Seen, Site
+from flight import MOVED, SHEET, Stretch, addresses, lying, without_need
+from server import Connection, Site
 
 from scraper import archiver, pipeline
 from scraper.archiver import Collection, Layout, records
@@ -29,7 +30,6 @@ from scraper.state import StateReader
 
 HOSTS = [f"h{number}.test" for number in range(8)]
 AFTER_ANSWER_SECONDS = 0.05
-_LINES_TO_A_HOST = 2  # what a page needs to be seen is fetched over two connections at once
 _ARTICLE = "<p>This is paragraph {0} of page {1}, and it is long enough to be taken for a real one by anybody.</p>"
 
 
@@ -54,11 +54,12 @@ class Kill:
 
 @dataclass
 class Round:
-    """What was proven of one kill; each is to be 0 or empty."""
+    """What was proven of a kill, or of two in a row: each is to be 0 or empty. `runs` ends with the one that ended."""
 
     verb: str
     kill: Kill
-    struck: bool = False
+    kills: int = 0
+    runs: list[Stretch] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Life:
     def __init__(self, cli: Cli, site: CountingSite, chance: random.Random, *, requisites: bool) -> None:
         self.cli, self.site, self._chance = cli, site, chance
         self._requisites = requisites
+        self._lines = 2 if requisites else 1  # what a page needs to be seen comes over two connections at once
         self._cited: list[str] = []
         self._batches = 0
         self._usual_seconds: dict[str, float] = {}
@@ -95,63 +97,80 @@ class Life:
             host, path = HOSTS[number % len(HOSTS)], f"/{batch}/{number}"
             urls.append(self.site.url(path, host))
             if number % 11 == 7:
-                self.site.reply(path, host, status=302, headers={"Location": f"{path}-moved"})
-                path += "-moved"
+                self.site.reply(path, host, status=302, headers={"Location": path + MOVED})
+                path += MOVED
             if number % 11 == 9:
                 self.site.reply(path, host, status=404, body=b"gone")
             else:
-                self._serve_page(path, host, f"{batch}-{number - number % 5 // 4}", large=number % 4 == 1)
+                self._serve_page(path, host, f"{batch}-{number - number % 5 // 4}", number)
         self.cli.citing(*urls, name=f"batch-{batch}.txt")
         self._cited += urls
 
-    def _serve_page(self, path: str, host: str, title: str, large: bool) -> None:
-        words = [_ARTICLE.format(number, title) for number in range(5)]
+    def _serve_page(self, path: str, host: str, title: str, number: int) -> None:
+        words = [_ARTICLE.format(line, title) for line in range(5)]
         head = f"<title>Page {title}</title><meta property='og:type' content='article'>"
         if self._requisites:
-            head += f"<link rel=stylesheet href=/style.css><link rel=icon href={path}.png>"
-            self.site.reply("/style.css", host, headers={"Content-Type": "text/css"}, body=b"p { margin: 0 }")
+            head += f"<link rel=stylesheet href={SHEET}><link rel=icon href={path}.png>"
+            self.site.reply(SHEET, host, headers={"Content-Type": "text/css"}, body=b"p { margin: 0 }")
             self.site.reply(f"{path}.png", host, headers={"Content-Type": "image/png"}, body=path.encode())
         body = f"<html lang=en><head>{head}</head><body><article>{''.join(words)}</article></body></html>".encode()
         headers = {"Content-Type": "text/html; charset=utf-8"}
-        if large:  # fills the WARCs, so that they are closed while others are written
+        if number % 4 == 1:  # it fills the WARCs, so that they are closed while others are written
             noise = random.Random(path).randbytes(75_000).hex()
             body = gzip.compress(body.replace(b"</body>", f"<!-- {noise} --></body>".encode()), 1)
             headers["Content-Encoding"] = "gzip"
-        self.site.reply(path, host, headers=headers, body=body)
+        slowly = 0.03 if number % 4 == 2 else 0.0  # so that a kill finds something in flight
+        self.site.reply(path, host, headers=headers, body=body, delay=slowly)
 
     # ------------------------------------------------------------ the kills
 
     def kill(self, verb: Sequence[str], after_answer: bool, pages: int) -> Round:
-        """Start a verb, kill it, resume, and judge; not `struck` when it had ended before."""
+        """Start a verb, kill it, now and then kill the next run at its start too, resume, and judge."""
         answers = self._chance.randint(1, max(1, pages)) if after_answer else 0
         longest = AFTER_ANSWER_SECONDS if after_answer else self._usual_seconds.get(verb[0], 1.5)
         found = Round(verb[0], Kill(answers, self._chance.uniform(0, longest)))
-        seen_before = len(self.site.log)
-        found.struck = self._struck(verb, found)
-        killed_at = len(self.site.log)
-        self._resume(found)
-        self._judge(found, seen_before, killed_at)
+        self._stretch(found, lambda: self._strike(verb, found.kill, found))
+        if self._chance.random() < 0.2:
+            early = Kill(0, self._chance.uniform(0, 0.5))
+            self._stretch(found, lambda: self._strike(["run"], early, found))
+        self._stretch(found, lambda: self._resume(found))
+        self._judge(found)
         return found
 
-    def _struck(self, verb: Sequence[str], found: Round) -> bool:
+    def _stretch(self, found: Round, act: Callable[[], None]) -> None:
+        before, start, kills = lying(self.cli.archive), len(self.site.log), found.kills
+        act()
+        self.site.settle()
+        run = Stretch(addresses(self.site.log[start:]), before, lying(self.cli.archive))
+        found.runs.append(run)
+        found.refetched += without_need(run.asked, before)
+        if found.kills == kills:
+            found.lost += [f"{address}: asked for and not kept" for address in run.aloft]
+        if run.visits_cut > 1:
+            found.torn.append(f"{run.visits_cut} visits have no end, and one is written at a time")
+        if run.most_aloft_at_a_host() > self._lines:
+            found.refetched.append(f"{run.most_aloft_at_a_host()} visits were in flight at one host")
+
+    def _strike(self, verb: Sequence[str], kill: Kill, found: Round) -> None:
+        """Start a verb and kill it; it may have ended before."""
         reached = threading.Event()
-        left = iter(range(found.kill.after - 1, -1, -1))
+        left = iter(range(kill.after - 1, -1, -1))
         self.site.told = lambda: reached.set() if next(left, 0) == 0 else None
         started = time.monotonic()
         running = self.cli.start(*verb)
         try:
-            while found.kill.after and not reached.wait(0.01) and running.poll() is None:
+            while kill.after and not reached.wait(0.01) and running.poll() is None:
                 pass
-            running.wait(found.kill.seconds)
+            running.wait(kill.seconds)
         except subprocess.TimeoutExpired:
             running.kill()
         self.site.told = lambda: None
         said = running.communicate(timeout=120)[1]
-        if running.returncode != -signal.SIGKILL:
-            self._usual_seconds[verb[0]] = time.monotonic() - started
-            found.said += said if "Traceback" in said else ""
-            return False
-        return True
+        if running.returncode == -signal.SIGKILL:
+            found.kills += 1
+            return
+        self._usual_seconds[verb[0]] = time.monotonic() - started
+        found.said += said if "Traceback" in said else ""
 
     def _resume(self, found: Round) -> None:
         started = time.monotonic()
@@ -163,17 +182,16 @@ class Life:
 
     # ------------------------------------------------------------ the proof
 
-    def _judge(self, found: Round, seen_before: int, killed_at: int) -> None:
+    def _judge(self, found: Round) -> None:
         root = self.cli.archive
         with StateReader.open_for_reading(root) as state:
             rows = list(state.query("SELECT * FROM visits ORDER BY id"))
             stand = {row["href"]: row["state"] for row in state.query("SELECT href, state FROM targets")}
         wanted = {url: "dead" if self._is_gone(url) else "captured" for url in self._cited}
-        found.lost = [f"{url}: {stand.get(url)}" for url, state in wanted.items() if stand.get(url) != state]
+        found.lost += [f"{url}: {stand.get(url)}" for url, state in wanted.items() if stand.get(url) != state]
         self._read_records(found)
         self._read_texts(found, rows)
         found.faults = [str(problem) for problem in pipeline.check(root)]
-        found.refetched = self._refetched(seen_before, killed_at)
 
     @staticmethod
     def _is_gone(url: str) -> bool:
@@ -184,7 +202,7 @@ class Life:
         ids: Counter[str] = Counter()
         exchanges: Counter[str] = Counter()
         layout = Layout(self.cli.archive, "main")
-        found.torn = [f"{path.name}: not closed" for path in layout.open_warcs()]
+        found.torn += [f"{path.name}: not closed" for path in layout.open_warcs()]
         for path in layout.all_warcs():
             try:
                 for member, record in records.read_all(path):
@@ -206,22 +224,6 @@ class Life:
         found.lost += [f"{row['href']}: no text" for row in rows if row["text_path"] is None]
         found.torn += [str(path) for path in self.cli.archive.rglob("*.tmp")]
 
-    def _refetched(self, seen_before: int, killed_at: int) -> list[str]:
-        """What was asked for twice beyond what was in flight: of each host one page, or what one page needs."""
-        log = [seen for seen in self.site.log if seen.path != "/robots.txt"]
-        start = sum(seen.path != "/robots.txt" for seen in self.site.log[:seen_before])
-        middle = sum(seen.path != "/robots.txt" for seen in self.site.log[:killed_at])
-        before, since = log[start:middle], log[middle:]
-        again = Counter(seen.host for seen in since if (seen.host, seen.path) in {(s.host, s.path) for s in before})
-        earlier = {(seen.host, seen.path) for seen in log[:start]}
-        # The style sheet is one for all pages of a host: each run asks for it anew.
-        stale = [f"{seen.host}{seen.path}" for seen in since if (seen.host, seen.path) in earlier and not _shared(seen)]
-        return stale + [f"{host}: {count} again" for host, count in again.items() if count > 2 * _LINES_TO_A_HOST]
-
-
-def _shared(seen: Seen) -> bool:
-    return seen.path == "/style.css"
-
 
 def foreign_warc(folder: Path, number: int) -> str:
     """A WARC of another tool's, to be imported."""
@@ -238,7 +240,7 @@ def live(cli: Cli, site: CountingSite, seed: int, kills: int, *, requisites: boo
     chance = random.Random(seed)
     life = Life(cli, site, chance, requisites=requisites)
     rounds: list[Round] = []
-    while sum(found.struck for found in rounds) < kills:
+    while sum(found.kills for found in rounds) < kills:
         number = len(rounds)
         if number % 5 == 3:
             verbs = [["rebuild"], ["extract", "--all"], ["import", foreign_warc(cli.folder, number)]]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from factories import START, chunked, make_capture, make_collection, make_exchange
 from foreign import http, members, page, record
 
@@ -71,6 +72,25 @@ def copy_of(root: Path, to: Path) -> Path:
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(root, to)
     return to
+
+
+@pytest.fixture(scope="module", name="sound")
+def sound_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive with an import; not to be touched."""
+    folder = tmp_path_factory.mktemp("sound")
+    root = build(folder / "archive")
+    add_import(root, folder)
+    return root
+
+
+@pytest.fixture(name="root")
+def archive_to_damage(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return copy_of(sound, tmp_path / "archive")
+
+
+def warcs(root: Path) -> list[Path]:
+    return Layout(root, "main").closed_warcs()
 
 
 def repair(root: Path) -> tuple[Repaired, list[str]]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,59 @@ class Answer:
 
 
 @dataclass
+class Doors:
+    """Sockets that listen on loopback, plain and TLS; each connection is served in a thread of its own."""
+
+    _listeners: list[socket.socket] = field(default_factory=list)
+    _served: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)  # of how many are served
+
+    def open(self, serve: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> int:
+        """Listen; gives the port."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listeners.append(listener)
+        threading.Thread(target=self._accept, args=(listener, serve, context), daemon=True).start()
+        port: int = listener.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def settle(self, port: int) -> None:
+        """Wait until all is served that callers who have gone had sent to a plain port."""
+        # Connections are accepted in order: when ours is, so are all that came before it.
+        with socket.create_connection(("127.0.0.1", port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._served, 60), "somebody is still there"
+
+    def _accept(self, listener: socket.socket, serve: Callable[[socket.socket], None], context: Any) -> None:
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self._served += 1
+            threading.Thread(target=self._serve, args=(accepted, serve, context), daemon=True).start()
+
+    def _serve(self, accepted: socket.socket, serve: Callable[[socket.socket], None], context: Any) -> None:
+        try:
+            with contextlib.suppress(OSError), accepted:
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with context.wrap_socket(accepted, server_side=True) if context else accepted as stream:
+                    serve(stream)
+        finally:
+            with self._changed:
+                self._served -= 1
+                self._changed.notify_all()
+
+
+@dataclass
 class Site:
     """Web servers for any host name, plain and TLS. Hosts that a test names are pinned to them by `settings`."""
 
@@ -93,7 +147,7 @@ class Site:
     log: list[Seen] = field(default_factory=list)
     _answers: dict[tuple[str | None, str], Iterator[Answer] | Behaviour] = field(default_factory=dict)
     _hosts: set[str] = field(default_factory=lambda: {f"{name}.test" for name in ("site", *"abcd")})
-    _listeners: list[socket.socket] = field(default_factory=list)
+    _doors: Doors = field(default_factory=Doors)
     _connections: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -138,6 +192,10 @@ class Site:
         """The paths asked for, in order; robots.txt only on demand."""
         return [seen.path for seen in self.log if robots or seen.path != "/robots.txt"]
 
+    def settle(self) -> None:
+        """Wait until all is in the log that callers who have gone had sent over plain connections."""
+        self._doors.settle(self.http_port)
+
     # ------------------------------------------------------------- serving
 
     def open(self, folder: Path) -> None:
@@ -146,48 +204,26 @@ class Site:
         authority.cert_pem.write_to_path(self.ca_file)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("*.test", "site.test", "127.0.0.1").configure_cert(context)
-        self.http_port = self._listen(None)
-        self.https_port = self._listen(context)
+        self.http_port = self._doors.open(partial(self._converse, tls=False))
+        self.https_port = self._doors.open(partial(self._converse, tls=True), context)
 
     def close(self) -> None:
-        for listener in self._listeners:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+        self._doors.close()
         with self._lock:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def _listen(self, context: ssl.SSLContext | None) -> int:
-        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._listeners.append(listener)
-        threading.Thread(target=self._accept, args=(listener, context), daemon=True).start()
-        port: int = listener.getsockname()[1]
-        return port
-
-    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        while True:
-            try:
-                accepted, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._converse, args=(accepted, context), daemon=True).start()
-
-    def _converse(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        with contextlib.suppress(OSError), accepted:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = context.wrap_socket(accepted, server_side=True) if context else accepted
+    def _converse(self, stream: socket.socket, tls: bool) -> None:
+        with self._lock:
+            self._connections.add(stream)
+        try:
+            connection = Connection(stream, next(self._numbers))
+            while not connection.closing and (raw := request(stream)):
+                self._serve(connection, raw, tls)
+        finally:
             with self._lock:
-                self._connections.add(stream)
-            try:
-                connection = Connection(stream, next(self._numbers))
-                while not connection.closing and (raw := _request(stream)):
-                    self._serve(connection, raw, context is not None)
-            finally:
-                with self._lock:
-                    self._connections.discard(stream)
-                stream.close()
+                self._connections.discard(stream)
 
     def _serve(self, connection: Connection, raw: bytes, tls: bool) -> None:
         path = raw.split(b" ", 2)[1].decode()
@@ -214,7 +250,8 @@ def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items() if isinstance(headers, dict) else headers)
 
 
-def _request(stream: socket.socket) -> bytes:
+def request(stream: socket.socket) -> bytes:
+    """The head of the next request; empty when the caller has gone."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = stream.recv(65536)

@@ -349,7 +349,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(os, name, call)
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "fsync", "write"])
+@pytest.mark.parametrize("call", ["fdatasync", "fsync", "writev"])
 def test_after_an_error_of_the_disk_nothing_succeeds_any_more_and_nothing_is_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -368,7 +368,7 @@ def test_after_an_error_of_the_disk_nothing_succeeds_any_more_and_nothing_is_sea
 
     assert [path.name for path in folder(tmp_path, "archive").iterdir()] == [f"{first.warc}.open"]
     adopted, _ = adopted_after(tmp_path, {})
-    assert [visit.target.host for visit in adopted] == ["a.example", "b.example"][: 1 if call == "write" else 2]
+    assert [visit.target.host for visit in adopted] == ["a.example", "b.example"][: 1 if call == "writev" else 2]
     assert problems(tmp_path) == []
 
 
@@ -384,22 +384,32 @@ def test_a_rotation_that_failed_is_not_forgotten_by_the_next_sync(
         collection.sync()
 
 
+def test_the_records_of_a_visit_are_written_in_one_call_so_that_a_kill_does_not_part_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(tmp_path)
+    collection.append(make_capture(make_exchange("http://a.example/")))
+    real, calls = os.writev, []
+    monkeypatch.setattr(os, "writev", lambda file, pieces: calls.append(len(pieces)) or real(file, pieces))
+    monkeypatch.delattr(os, "write")
+    collection.append(make_capture(make_exchange("http://b.example/"), make_exchange("http://b.example/2")))
+    assert calls == [5]  # two responses with their requests, and the record that ends the visit
+
+
 def test_a_torn_tail_that_could_not_be_cut_off_is_never_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collection = make_collection(tmp_path)
     collection.append(make_capture(make_exchange("http://a.example/")))
-    real = os.write
-    failing_once(monkeypatch, "ftruncate")
-    writes = iter([9])
+    real = os.writev
 
-    def torn(file: int, data: bytes) -> int:
-        for size in writes:
-            return real(file, bytes(data)[:size])
+    def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", torn)
-    with pytest.raises(ArchiveUnwritable):
-        collection.append(make_capture(make_exchange("http://b.example/")))
-    monkeypatch.setattr(os, "write", real)
+    with monkeypatch.context() as disk:
+        failing_once(disk, "ftruncate")
+        disk.setattr(os, "writev", lambda file, pieces: real(file, [b"".join(pieces)[:9]]))
+        disk.setattr(os, "write", full)
+        with pytest.raises(ArchiveUnwritable):
+            collection.append(make_capture(make_exchange("http://b.example/")))
     with pytest.raises(ArchiveUnwritable, match="an earlier write failed"):
         collection.close()
     collection.abandon()

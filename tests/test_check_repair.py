@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from cli import Cli
-from damage import STATE, add_import, build, change_state, copy_of, kinds, repair
+from damage import STATE, change_state, copy_of, kinds, repair, warcs
+from damage import archive_to_damage as archive_to_damage
+from damage import sound_archive as sound_archive
 
 from scraper import pipeline
 from scraper.archiver import Layout, Lock, records
@@ -28,23 +30,6 @@ TESTS = Path(__file__).parent
 SEED = 20260504
 CASES, CASES_OF_ALL = 25, 1000
 KILLS = 12
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    root = build(folder / "archive")
-    add_import(root, folder)
-    return root
-
-
-@pytest.fixture
-def root(sound: Path, tmp_path: Path) -> Path:
-    return copy_of(sound, tmp_path / "archive")
-
-
-def warcs(root: Path) -> list[Path]:
-    return Layout(root, "main").closed_warcs()
 
 
 def parts(path: Path) -> dict[int, bytes]:

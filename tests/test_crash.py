@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,14 @@ class SmallFiles(Cli):
 
 
 def judged(rounds: list[Round]) -> str:
-    struck = [found for found in rounds if found.struck]
-    clean = sum(found.is_clean for found in struck)
-    return f"{clean} of {len(struck)}"
+    """`200 kills, after 200 of which the archive was whole; in flight 431, at most 9 at once; …`."""
+    kills, clean = (sum(found.kills for found in some) for some in (rounds, filter(attrgetter("is_clean"), rounds)))
+    killed = [(run, after) for found in rounds for run, after in pairwise(found.runs)]
+    aloft = [run.aloft.total() for run, _ in killed]
+    again = sum((run.aloft & after.asked).total() for run, after in killed)
+    cut = sum(run.visits_cut for run, _ in killed)
+    said = f"in flight {sum(aloft)}, at most {max(aloft)} at once; asked for again {again}; visits without an end {cut}"
+    return f"{kills} kills, after {clean} of which the archive was whole; {said}"
 
 
 @pytest.mark.parametrize("requisites", [False, True])
@@ -49,7 +56,7 @@ def test_after_a_kill_at_any_instant_the_archive_is_whole_and_nothing_is_lost(
 ) -> None:
     rounds = live(*new_life("life"), seed=20260504 + requisites, kills=4, requisites=requisites, pages=16)
     assert [found for found in rounds if not found.is_clean] == []
-    assert judged(rounds) == "4 of 4"
+    assert sum(found.kills for found in rounds) >= 4
 
 
 @pytest.mark.long
@@ -61,6 +68,6 @@ def test_after_200_kills_the_archive_is_whole_and_nothing_is_lost(
         rounds += live(*new_life(f"life-{seed}"), seed=seed, kills=10, requisites=seed % 3 == 2)
         with capsys.disabled():
             print(*(found for found in rounds[-12:] if not found.is_clean), sep="\n", end="")
-            print(f"kills after which the archive was whole: {judged(rounds)}")
+            print(judged(rounds))
     assert [found for found in rounds if not found.is_clean] == []
-    assert judged(rounds) == "200 of 200"
+    assert sum(found.kills for found in rounds) >= 200

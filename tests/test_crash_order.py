@@ -26,7 +26,7 @@ from scraper.pipeline.session import opened
 from scraper.settings import ArchiveSettings, CaptureSettings, ExtractSettings, Settings
 from scraper.state import StateFile, StateReader, row_of
 
-CALLS = ("write", "fsync", "fdatasync", "ftruncate", "rename", "replace", "unlink")
+CALLS = ("write", "writev", "fsync", "fdatasync", "ftruncate", "rename", "replace", "unlink")
 
 
 @dataclass

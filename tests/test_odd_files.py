@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from damage import build, copy_of, kinds, repair
+from damage import build, copy_of, kinds, repair, warcs
 from factories import make_capture, make_collection, make_exchange
 
 from scraper import pipeline
-from scraper.archiver import Kind, Layout, Lock
+from scraper.archiver import Kind, Layout, Lock, names
 from scraper.archiver.layout import make_folder, rename_anew, replace_file
 from scraper.archiver.quarantine import move
 from scraper.errors import ArchiveUnwritable, IntegrityError
@@ -30,10 +30,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(sound: Path, tmp_path: Path) -> Path:
     return copy_of(sound, tmp_path / "archive")
-
-
-def warcs(root: Path) -> list[Path]:
-    return Layout(root, "main").closed_warcs()
 
 
 def seal_of(path: Path) -> Path:
@@ -319,6 +315,98 @@ def test_a_renamed_warc_gets_its_name_back_and_nothing_is_lost(root: Path, seal:
     assert sorted(Layout(root, "main").text.rglob("*.*")) == texts
     assert quarantined(root) == {}
     assert kinds(root) == []
+
+
+def swap(one: Path, other: Path) -> None:
+    waiting = one.with_name("waiting")
+    one.rename(waiting)
+    other.rename(one)
+    waiting.rename(other)
+
+
+def swapped(root: Path, seals: bool) -> list[Path]:
+    """Two WARCs that have each other's names, their checksums too if so asked."""
+    first, second = warcs(root)
+    swap(first, second)
+    if seals:
+        swap(seal_of(first), seal_of(second))
+    return [first, second]
+
+
+def in_warcs(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Layout(root, "main").warcs.iterdir()}
+
+
+@pytest.mark.parametrize("seals", [True, False])
+def test_of_swapped_warcs_check_says_which_each_is_and_nothing_else(root: Path, seals: bool) -> None:
+    first, second = swapped(root, seals)
+    problems = list(pipeline.check(root))
+    assert [(problem.kind, problem.path) for problem in problems] == [
+        (Kind.WARC_MISNAMED, first),
+        (Kind.WARC_MISNAMED, second),
+    ]
+    assert str(problems[0]).startswith(f"{first}: by its first record it is {second.name}; no record is lost")
+
+
+@pytest.mark.parametrize("seals", [True, False])
+@pytest.mark.parametrize("by_run", [True, False])
+def test_swapped_warcs_get_their_names_back_and_nothing_is_lost(root: Path, seals: bool, by_run: bool) -> None:
+    known, files = visits(root), in_warcs(root)
+    first, second = swapped(root, seals)
+    if by_run:
+        told = start(root)
+    else:
+        repaired, told = repair(root)
+        assert (repaired.exit_code, repaired.is_loss) == (0, False)
+    assert told == [
+        f"{path}: by its first record it is {name}, which another file had: it has that name again"
+        for path, name in ((first, second.name), (second, first.name))
+    ]
+    assert (visits(root), in_warcs(root), quarantined(root)) == (known, files, {})
+    assert kinds(root) == []
+
+
+def test_warcs_renamed_in_a_row_get_their_names_back_and_the_one_that_is_gone_is_named(root: Path) -> None:
+    first, second = warcs(root)
+    data = second.read_bytes()
+    first.unlink()
+    second.rename(first)
+    assert Kind.WARC_MISNAMED in kinds(root)
+    repaired, told = repair(root)
+    assert told[0].endswith(f"it is {second.name}, which was missing: it has that name again")
+    assert second.read_bytes() == data
+    assert repaired.is_loss
+    pages = ("a.example/", "a.example/old", "b.example/", "d.example/")
+    assert repaired.due_again == [f"http://{page}" for page in pages]
+
+
+@pytest.mark.parametrize("renames", range(6))
+def test_who_is_killed_while_names_are_given_back_goes_on_at_the_next_start(
+    root: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    known, files = visits(root), in_warcs(root)
+    swapped(root, seals=True)
+    left = iter(range(renames))
+
+    def killed(path: Path, place: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        rename_anew(path, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(names, "rename_anew", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start(root)
+    start(root)
+    assert (visits(root), in_warcs(root), quarantined(root)) == (known, files, {})
+    assert kinds(root) == []
+
+
+def test_a_swap_that_no_size_betrays_is_found_by_who_looks_thoroughly(root: Path) -> None:
+    first, second = swapped(root, seals=True)
+    layout, sizes = Layout(root, "main"), {path.name: path.stat().st_size for path in warcs(root)}
+    assert list(names.named_back(layout, sizes)) == []
+    assert names.misnamed(layout, sizes) == {first: second.name, second: first.name}
 
 
 def test_a_file_that_never_was_evidence_is_no_loss_when_it_is_moved(root: Path) -> None:

@@ -12,6 +12,7 @@ RESTORE = (
     " pages are fetched again"
 )
 SEAL = "no record is lost: `scraper check --repair` seals it anew"
+RENAME = "no record is lost: `scraper check --repair` gives it that name back"
 RECOVER = "the next `scraper run` sets it right"
 
 
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     WARC_EMPTY = "warc-empty"
     WARCINFO_MISSING = "warcinfo-missing"
     WARC_TWICE = "warc-twice"  # unfinished beside a finished one of the same name
+    WARC_MISNAMED = "warc-misnamed"  # it has the name of another, or one that nobody knows
     WARC_AWAY = "warc-away"  # a link whose target is missing, or no file: nothing can be said of what it holds
     NAME = "name"  # a file that cannot be told of by its name
     DAMAGED = "damaged"  # bytes that are no whole, right record

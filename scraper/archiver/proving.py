@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -16,14 +15,14 @@ from scraper.archiver.index import entry_of
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, warc_name
 from scraper.archiver.lock import Watch
 from scraper.archiver.members import Damaged, Member
+from scraper.archiver.names import SEAL as SAYS
+from scraper.archiver.names import misnamed
 from scraper.archiver.oddities import oddities
-from scraper.archiver.problems import RECOVER, REPAIR, RESTORE, SEAL, Kind, Problem
+from scraper.archiver.problems import RECOVER, RENAME, REPAIR, RESTORE, SEAL, Kind, Problem
 from scraper.archiver.records import Record
 from scraper.archiver.survey import Survey
 from scraper.errors import IntegrityError
 from scraper.model import Location
-
-_SEAL = re.compile(r"([0-9a-f]{64})  ([^\s/]{1,255})\n\Z")
 
 
 def check(root: Path, name: str, rows: Iterable[Location] = ()) -> Iterator[Problem]:
@@ -47,7 +46,14 @@ def inspect(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
         if problem.kind is Kind.WARC_AWAY:
             survey.away.add(warc_name(problem.path))
         yield problem
+    names = {} if layout.is_foreign else misnamed(layout, survey.marks or {})
+    survey.misnamed = {name: path for path, name in names.items()}
     for path in layout.all_warcs():
+        if own := names.get(path):
+            # Read as what it is, nothing else is wrong with it; its checksum is looked at when it has its name.
+            yield Problem(Kind.WARC_MISNAMED, path, None, f"by its first record it is {own}", RENAME)
+            yield from _Reading(path, survey, watch, own).problems()
+            continue
         yield from _check_foreign(path, survey) if layout.is_foreign else _Reading(path, survey, watch).problems()
         is_sealed = True
         for problem in _check_seal(layout, path, survey) if not path.name.endswith(OPEN_SUFFIX) else ():
@@ -73,9 +79,9 @@ def inspect(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
 class _Reading:
     """One WARC of our own, read from its first byte to its last."""
 
-    def __init__(self, path: Path, survey: Survey, watch: Watch) -> None:
+    def __init__(self, path: Path, survey: Survey, watch: Watch, name: str = "") -> None:
         self._path = path
-        self._name = warc_name(path)
+        self._name = name or warc_name(path)
         self._is_open = path.name.endswith(OPEN_SUFFIX)
         self._survey = survey
         self._watch = watch
@@ -196,7 +202,7 @@ def _check_doubled(layout: Layout, survey: Survey) -> Iterator[Problem]:
         places = list(found)
         for _, offset, length in places:
             survey.add("spans", survey.number(warc), offset, offset + length)
-        path = layout.place_of(warc)
+        path = _place(layout, survey, warc)
         if origin := survey.copy_of(warc, len(places)):
             survey.copies[warc] = origin
             what = f"is a copy of {origin}, which has all its records"
@@ -212,7 +218,7 @@ def _check_revisits(layout: Layout, survey: Survey) -> Iterator[Problem]:
     # Where captures are lost for good, the pages that referred to them are due again, and that is all there is to do.
     is_mended = layout.quarantine.is_dir()
     for warc, offset in survey.unresolved(given_up_too=not is_mended):
-        path = layout.place_of(warc)
+        path = _place(layout, survey, warc)
         what = f"the revisit refers to a capture of {_referred(path, offset)} that is not here"
         yield Problem(Kind.REVISIT, path, offset, what, RESTORE)
 
@@ -232,7 +238,7 @@ def _referred(path: Path, offset: int) -> str:
 def _check_seal(layout: Layout, path: Path, survey: Survey) -> Iterator[Problem]:
     seal = path.with_name(path.name + SEAL_SUFFIX)
     try:
-        said = _SEAL.match(seal.read_bytes().decode("ascii", "replace"))
+        said = SAYS.match(seal.read_bytes().decode("ascii", "replace"))
     except IsADirectoryError:
         yield Problem(Kind.SEAL_DAMAGED, seal, None, "a folder has the name of the checksum file", REPAIR)
         return
@@ -262,12 +268,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _place(layout: Layout, survey: Survey, warc: str) -> Path:
+    return survey.misnamed.get(warc) or layout.place_of(warc)
+
+
 # ----------------------------------------------------------------------- rows
 
 
 def _check_rows(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
     for warc, offset, length in survey.wrong_rows():
-        path = layout.place_of(warc)
+        path = _place(layout, survey, warc)
         if path.exists() and not survey.is_damaged(warc, offset):
             what = f"the state knows a record of {length} bytes that is not here"
             yield Problem(Kind.ROW_DIFFERS, path, offset, what, RESTORE)
@@ -280,17 +290,19 @@ def _check_rows(layout: Layout, survey: Survey, watch: Watch) -> Iterator[Proble
         if end > survey.marks.get(warc, 0):
             beyond[warc] = beyond.get(warc, 0) + 1
         elif not layout.is_foreign and not survey.spans(warc):  # without their ends, visits are parted otherwise
-            yield Problem(Kind.ROW_MISSING, layout.place_of(warc), offset, "the state does not know this visit", REPAIR)
+            yield Problem(
+                Kind.ROW_MISSING, _place(layout, survey, warc), offset, "the state does not know this visit", REPAIR
+            )
     for warc, count in beyond.items() if not watch.disturbed() else ():
         what = f"holds {count} visits which the state does not know"
         advice = "the next `scraper run` adopts them"
-        yield Problem(Kind.ROW_MISSING, layout.place_of(warc), None, what, advice)
+        yield Problem(Kind.ROW_MISSING, _place(layout, survey, warc), None, what, advice)
     yield from _check_marks(layout, survey, survey.marks)
 
 
 def _check_marks(layout: Layout, survey: Survey, marks: dict[str, int]) -> Iterator[Problem]:
     for warc, mark in sorted(marks.items()):
-        path = layout.place_of(warc)
+        path = _place(layout, survey, warc)
         if warc in survey.away:
             continue
         try:
@@ -310,7 +322,7 @@ def _check_lost(layout: Layout, survey: Survey) -> Iterator[Problem]:
     told = {path.name.removesuffix(SEAL_SUFFIX) for path in layout.warcs.glob(f"*{SEAL_SUFFIX}")}
     told.update(survey.named(), survey.marks or ())
     for warc in sorted(told - survey.away):
-        if "/" in warc or not layout.place_of(warc).exists():
+        if "/" in warc or not _place(layout, survey, warc).exists():
             tellers = ", ".join(_tellers(layout, survey, warc))
             what = f"the file is missing, only {tellers} of it {'is' if tellers == 'the checksum' else 'are'} there"
             yield Problem(Kind.WARC_MISSING, layout.warcs / warc, None, what, RESTORE)

@@ -27,9 +27,10 @@ from scraper.archiver.layout import (
 )
 from scraper.archiver.leftovers import STAGING, sweep
 from scraper.archiver.members import Damaged
+from scraper.archiver.names import named_back
 from scraper.archiver.quarantine import copy_bytes, move
 from scraper.archiver.segment import seal, write_missing_seal
-from scraper.archiver.twins import copied_visits, named_back, part
+from scraper.archiver.twins import copied_visits, part
 
 
 @dataclass(frozen=True, slots=True)

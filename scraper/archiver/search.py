@@ -121,6 +121,11 @@ class Search:
         with translated(self.path):
             return int(self._db.execute("SELECT count(*) FROM captures").fetchone()[0])
 
+    def is_settled(self) -> bool:
+        """Whether the last one who wrote ended well: if not, any text may be newer than what is indexed of it."""
+        with translated(self.path):
+            return self._db.execute("SELECT 1 FROM unsettled").fetchone() is None
+
     def prove_sound(self) -> None:
         """Raises `IntegrityError` when SQLite finds the file damaged."""
         with translated(self.path):
@@ -202,8 +207,7 @@ class SearchIndex(Search):
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
-        # Whether the last one who wrote ended well: if not, any text may be newer than what is indexed of it.
-        self.ended_well = self._db.execute("SELECT 1 FROM unsettled").fetchone() is None
+        self.ended_well = self.is_settled()
 
     def add(self, entry: SearchEntry) -> None:
         """Index a capture; the same one again takes the place of the one before."""

@@ -24,7 +24,7 @@ from scraper.archiver.layout import (
     sync_data,
     sync_folder,
     warc_name,
-    write_all,
+    write_together,
     writing,
 )
 from scraper.archiver.members import pack, store
@@ -68,8 +68,7 @@ class Segment:
         members = [self._member(item) for item in items]
         with self._writing():
             try:
-                for member in members:
-                    write_all(self._descriptor, member)
+                write_together(self._descriptor, members)
             except OSError:
                 os.ftruncate(self._descriptor, self.size)
                 os.lseek(self._descriptor, self.size, os.SEEK_SET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ _SCHEMA = """
     CREATE TABLE lines (warc INTEGER, offset INTEGER, line INTEGER, file INTEGER, at INTEGER);
     CREATE TABLE rows (warc INTEGER, offset INTEGER, length INTEGER, ends INTEGER, href INTEGER, given_up INTEGER);
     CREATE TABLE texts (path TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE waiting (path TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE pages (line INTEGER PRIMARY KEY);
 """
 # What is asked for when all has been read; sorted once, then looked up.
@@ -59,6 +61,7 @@ class Survey:
         self.sha256: dict[str, str] = {}  # of the WARCs that were read without a break
         self.away: set[str] = set()  # WARCs that are not at hand: nothing that tells of them is in doubt
         self.copies: dict[str, str] = {}  # WARCs whose every record is elsewhere too: the WARC that has most of them
+        self.misnamed: dict[str, Path] = {}  # where the WARCs are that have not their own names
         self.headless: set[str] = set()  # WARCs that do not begin with a warcinfo record
 
     def __enter__(self) -> Self:

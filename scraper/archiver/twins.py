@@ -1,9 +1,9 @@
-"""WARCs that are there twice, or under another name: what copying and moving by hand leaves (cp -a, rsync, mv)."""
+"""WARCs that are there twice: what copying by hand leaves (cp -a, rsync)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from scraper.archiver import records
 from scraper.archiver.history import Recorded, Told
 from scraper.archiver.layout import OPEN_SUFFIX, SEAL_SUFFIX, Layout, rename_anew, sync_folder, warc_name, writing
-from scraper.archiver.members import Damaged
+from scraper.archiver.names import first_record
 from scraper.archiver.quarantine import move
 from scraper.archiver.segment import next_name
 
@@ -59,50 +59,24 @@ def _drop_name(path: Path, final: Path) -> None:
         sync_folder(path.parent)
 
 
-def named_back(layout: Layout, marks: Mapping[str, int]) -> Iterator[Parted]:
-    """Give WARCs their names back under which the state (its commit marks) knows them: each says its own."""
-    lost = {
-        name for name in marks if not any(os.path.lexists(layout.warcs / (name + end)) for end in ("", OPEN_SUFFIX))
-    }
-    for path in layout.closed_warcs() if lost else ():
-        first = None if path.name in marks else _first_record(path)
-        name = first.header("WARC-Filename") if first else ""
-        if name not in lost or path.stat().st_size < marks[name]:
-            continue
-        lost.discard(name)
-        seal, final_seal = (layout.warcs / (end + SEAL_SUFFIX) for end in (path.name, name))
-        with writing(layout.warcs / name):
-            rename_anew(path, layout.warcs / name)
-            if seal.is_file() and not os.path.lexists(final_seal):
-                rename_anew(seal, final_seal)
-        yield Parted(path, f"by its first record it is {name}, which was missing: it has that name again")
-
-
 def copied_visits(layout: Layout, path: Path, marks: Mapping[str, int]) -> Callable[[Told], bool]:
     """Whether a visit of this WARC, of which no mark tells, is in another one too that was or is adopted before it.
 
     Copies begin with the same record; only of such a pair more is read.
     """
-    first = None if path.name in marks else _first_record(path)
+    first = None if path.name in marks else first_record(path)
     if first is None:
         return lambda _: False
     earlier = [other for other in layout.closed_warcs() if other != path and (other.name in marks or other < path)]
     ids: set[str] = set()
     for other in earlier:
-        if (begins := _first_record(other)) and begins.id == first.id:
+        if (begins := first_record(other)) and begins.id == first.id:
             ids.update(record.id for _, record in records.read_all(other, on_damage=lambda _: None))
     if not ids:
         return lambda _: False
     pairs = records.read_all(path, on_damage=lambda _: None)
     copied = {member.offset for member, record in pairs if record.id in ids}
     return lambda told: (told.kept.visit if isinstance(told, Recorded) else told.record).offset in copied
-
-
-def _first_record(path: Path) -> records.Record | None:
-    try:
-        return next((record for _, record in records.read_all(path)), None)
-    except Damaged:
-        return None
 
 
 def _shared_bytes(path: Path, other: Path) -> int:

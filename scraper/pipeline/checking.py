@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 from scraper import archiver
@@ -77,7 +78,19 @@ def note_state(state: StateReader, surveys: Mapping[str, Survey]) -> set[str]:
             survey.add_row(page, href=href, given_up=given_up)
         if row["text_path"]:
             survey.add("texts", row["text_path"])
+    _note_waiting(state, surveys)
     return lost
+
+
+def _note_waiting(state: StateReader, surveys: Mapping[str, Survey]) -> None:
+    """Texts that are to be made: of these, a run that was stopped may have written files already."""
+    waiting = (
+        "SELECT collection, final_href, captured_at FROM visits WHERE text_path IS NULL AND captured_at IS NOT NULL"
+    )
+    for name, href, captured_at in state.query(waiting):
+        if name in surveys:
+            stem = archiver.Texts(state.path.parent, name).stem(href, datetime.fromisoformat(captured_at))
+            surveys[name].add("waiting", stem)
 
 
 def check_collection(root: Path, name: str, survey: Survey, watch: Watch) -> Iterator[Problem]:
@@ -130,7 +143,8 @@ def place_of(fields: Mapping[str, object] | None) -> Location | None:
 
 def _check_unknown_texts(layout: archiver.Layout, survey: Survey, watch: Watch) -> Iterator[Problem]:
     for file, path in text_files(layout):
-        known = next(survey.ask("SELECT 1 FROM texts WHERE path = ?", path), None)
+        sql = "SELECT 1 FROM texts WHERE path = ?1 UNION SELECT 1 FROM waiting WHERE path = ?1"
+        known = next(survey.ask(sql, path), None)
         if known is None and not watch.disturbed():
             yield Problem(Kind.TEXT_UNKNOWN, file, None, "the state knows no capture of this text", _MAKE_AGAIN)
 
@@ -168,11 +182,14 @@ def _check_pages(layout: archiver.Layout, survey: Survey, watch: Watch, texts: i
 
 
 def _check_search(layout: archiver.Layout, watch: Watch, texts: int) -> Iterator[Problem]:
-    """What is wrong with the search index; one that is not there is made by the next run, and no fault."""
+    """What is wrong with the search index.
+
+    One that is not there, or says itself that it is not finished, is completed by the next run, and no fault.
+    """
     try:
         with archiver.Search.open_for_reading(layout.root, layout.name) as search:
             search.prove_sound()
-            indexed = search.count()
+            indexed, is_settled = search.count(), search.is_settled()
     except UsageError:
         return
     except IntegrityError as error:
@@ -182,6 +199,6 @@ def _check_search(layout: archiver.Layout, watch: Watch, texts: int) -> Iterator
         said, _, advice = what.rpartition("; ")
         yield Problem(Kind.SEARCH, layout.search, None, said, advice)
         return
-    if indexed != texts and not watch.disturbed():
+    if indexed != texts and is_settled and not watch.disturbed():
         what = f"holds {indexed} captures of {texts}"
         yield Problem(Kind.SEARCH, layout.search, None, what, "the next `scraper run` brings in the rest")

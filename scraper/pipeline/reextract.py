@@ -160,7 +160,7 @@ class _Keeper:
             # A worker that a stop has ended may have written a text and told nobody.
             is_whole = not self._stopped()
         finally:
-            self._search.close(is_whole=is_whole)
+            self._search.close(self._state, is_whole=is_whole)
 
     def _commit(self) -> None:
         # The texts were written without waiting for the disk, each; what the state says of them must not be earlier.

@@ -11,6 +11,7 @@ from pathlib import Path
 from scraper import archiver
 from scraper.archiver import Alone, Kind, Layout, Problem, Survey
 from scraper.archiver.layout import SEAL_SUFFIX
+from scraper.archiver.names import named_back
 from scraper.archiver.quarantine import move
 from scraper.errors import IntegrityError, StateDamaged, UsageError
 from scraper.pipeline.adopting import adopt_imports
@@ -71,6 +72,7 @@ def repair(root: Path, settings: Settings, listener: Listener, stop: Stop, tell:
         return repaired  # what is only not at hand would be written off as lost
     held = _held(root)
     _with_sound_state(root, settings, listener, done)
+    _with_own_names(root, done)
     noting = Listener(
         visit=listener.visit, host_down=listener.host_down, progress=listener.progress, note=done, trouble=done
     )
@@ -107,6 +109,24 @@ def _with_sound_state(root: Path, settings: Settings, listener: Listener, done: 
                 state.prove_sound()
         except StateDamaged as damage:
             done(f"{damage}; {Mender(root, settings, listener).set_aside()}")
+
+
+def _with_own_names(root: Path, done: Tell) -> None:
+    """First of all, for whatever is read under a wrong name looks damaged."""
+    with archiver.Lock(root):
+        for name in archiver.collections(root):
+            if name != archiver.IMPORTED:
+                for renamed in named_back(Layout(root, name), _marks(root, name), thoroughly=True):
+                    done(str(renamed))
+
+
+def _marks(root: Path, name: str) -> dict[str, int]:
+    """The commit marks of a collection; none where no state can be read."""
+    try:
+        with StateReader.open_for_reading(root) as state:
+            return state.marks(name)
+    except IntegrityError:
+        return {}
 
 
 class _Repairer:

@@ -248,7 +248,7 @@ class Run:
     def close(self) -> None:
         """Give up the texts that are still being made; what was made stays."""
         self._texts.abandon()
-        self._search.close()
+        self._search.close(self._state)
 
     def text_made(self, made: TextMade) -> None:
         """Note a text: state and search know it from now on, pages.jsonl lists it with the next flush."""

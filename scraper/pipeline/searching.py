@@ -47,10 +47,12 @@ class SearchIndexes:
         for index in self._open.values():
             index.commit()
 
-    def close(self, *, is_whole: bool = True) -> None:
+    def close(self, state: StateReader, *, is_whole: bool = True) -> None:
         """Leave plain files behind. Not `is_whole`: texts may have changed of which nobody was told."""
         for name, index in self._open.items():
-            index.close(is_settled=is_whole and (index.ended_well or name in self._caught_up))
+            # One that was made anew says so as long as it lacks anything: the next run brings it in.
+            has_all = name in self._caught_up or (index.ended_well and index.count() == state.count_texts(name))
+            index.close(is_settled=is_whole and has_all)
         self._open = {}
 
     def abandon_one(self, collection: str) -> None:
@@ -79,6 +81,7 @@ class SearchIndexes:
             return 0
         index = self._index(name)
         if index.ended_well and index.count() == wanted:
+            self._caught_up.add(name)
             return 0
         paths = dict.fromkeys(state.texts_of(name))
         index.remove(index.paths() - paths.keys())

@@ -78,7 +78,7 @@ def run(root: Path, settings: Settings, documents: Sequence[str], listener: List
         job = Run(session, listener, with_texts=settings.extract.at_once)
         waiting = job.make_missing_texts if settings.extract.at_once else None
         tally = asyncio.run(_work(job, visits, len(due), stop, waiting))
-        return Summary(tally, len(due), ingested, stop.signal_number)
+    return Summary(tally, len(due), ingested, stop.signal_number)  # a signal may have come while all was closed
 
 
 def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: Listener, stop: Stop) -> Summary:
@@ -90,7 +90,7 @@ def fetch(root: Path, settings: Settings, targets: Sequence[Target], listener: L
         of_these = partial(job.make_texts_of, [target.href for target in targets])
         waiting = job.make_missing_texts if settings.extract.at_once else of_these
         tally = asyncio.run(_work(job, visits, len(visits), stop, waiting))
-        return Summary(tally, len(visits), None, stop.signal_number)
+    return Summary(tally, len(visits), None, stop.signal_number)
 
 
 def targets_of(names: Sequence[str]) -> list[Target]:

@@ -14,7 +14,8 @@ from multiprocessing import connection
 
 def new_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    with signals_held():  # the first one starts Python's tracker of semaphores, which would die of a hang-up
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
 @contextmanager
