@@ -25,6 +25,7 @@ from scraper.archiver import IMPORTED, Collection, Imports
 from scraper.pipeline import Listener, importing, reextract
 from scraper.settings import Settings
 
+LARGE = "http://e.example/large"
 EMPTY = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"  # of no bytes at all
 
 
@@ -78,6 +79,27 @@ def test_wholes_in_a_wacz_may_not_unpack_to_more_than_all_of_it_may(tmp_path: Pa
     assert "b.warc.gz: unpacks to more than 64 MiB" in refused.error
     (done,) = take(root, path, salvage=True)
     assert len(done.warcs) == 1
+
+
+def test_a_record_that_unpacks_to_far_more_than_the_file_has_is_a_bomb(tmp_path: Path, root: Path) -> None:
+    path = put(tmp_path, members([*crawl(), record(http(bytes(80 << 20)), "http://e.example/bomb")]))
+    for salvage in (False, True):
+        (refused,) = take(root, path, salvage=salvage)
+        assert refused.exit_code == 5
+        assert refused.error.startswith(f"{path.name}: unpacks to more than 64 MiB: a bomb")
+    assert [file for file in (root / "collections" / IMPORTED / "archive").iterdir() if "warc" in file.name] == []
+
+
+def test_a_record_too_large_to_hold_a_page_is_kept_and_not_read_for_its_text(tmp_path: Path, root: Path) -> None:
+    (done,) = take(root, put(tmp_path, b"".join([*crawl(), record(http(page() + bytes(65 << 20)), LARGE)]), "c.warc"))
+    assert (done.exit_code, done.captures) == (0, 2)
+    assert skipped(root, LARGE) == "its record is larger than 64 MiB"
+    assert skipped(root, NEWS) is None
+
+
+def skipped(root: Path, href: str) -> str | None:
+    texts = [json.loads(path.read_text()) for path in (root / "collections" / IMPORTED / "text").rglob("*.json")]
+    return {text["url"]: text["article"]["skipped"] for text in texts}[href]
 
 
 def test_a_member_named_often_is_hashed_once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

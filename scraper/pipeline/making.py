@@ -6,13 +6,13 @@ import gc
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scraper import archiver, message
-from scraper.errors import IntegrityError
-from scraper.model import Article, Exchange, ParserLimits, SiteRules
+from scraper.errors import IntegrityError, LargeRecord
+from scraper.model import Article, Exchange, Location, ParserLimits, SiteRules
 from scraper.pipeline.searching import entry_of_fields
 from scraper.settings import MIB, Settings
 from scraper.state import TextJob
@@ -20,6 +20,14 @@ from scraper.state import TextJob
 # Up to so much a page takes little memory. A larger one may take twenty times its size, and one tag a kilobyte.
 _LARGE_BYTES = MIB
 _LARGE_TAGS = 20_000
+# Of another tool's record, which may have any size. A page that is small enough came in fewer bytes, in chunks, too.
+_LARGEST_RECORD_BYTES = 64 * MIB
+
+
+class Load(Protocol):
+    """Reads a capture's exchange, if it has no more bytes than that: of `Collection`, or of `PageStream`."""
+
+    def __call__(self, location: Location, /, *, most_bytes: int) -> Exchange: ...
 
 
 class LargePage(Exception):
@@ -80,17 +88,13 @@ def make_text(task: TextTask) -> TextMade:
     """Extract one capture's article and write its text files. Raises `LargePage`."""
     job = task.job
     texts = archiver.Texts(task.root, job.collection)
-    text = drawn(task, loaded(archiver.Collection(task.root, job.collection), job))
+    try:
+        text = drawn(task, archiver.Collection(task.root, job.collection).load)
+    except IntegrityError:
+        # `check` names it; other texts must not wait.
+        text = drawn(replace(task, skipped="its record in the WARC is damaged"), None)
     path = texts.write(text.fields, text.markdown, job.final_href, job.captured_at)
     return made(task, text, path)
-
-
-def loaded(collection: archiver.Collection, job: TextJob) -> Exchange | None:
-    """The exchange of a capture; None when its record is damaged: `check` names it, other texts must not wait."""
-    try:
-        return collection.load(job.page)
-    except IntegrityError:
-        return None
 
 
 def made(task: TextTask, text: Text, path: str) -> TextMade:
@@ -99,11 +103,19 @@ def made(task: TextTask, text: Text, path: str) -> TextMade:
     return TextMade(task.job, path, fields["article"]["title"], fields["status"], entry_of_fields(path, fields))
 
 
-def drawn(task: TextTask, exchange: Exchange | None) -> Text:
-    """Extract a capture's article; the same exchange, rules and version give the same bytes. Raises `LargePage`."""
+def drawn(task: TextTask, load: Load | None) -> Text:
+    """Extract a capture's article; the same exchange, rules and version give the same bytes.
+
+    Raises `LargePage`, and `IntegrityError` when the record cannot be read.
+    """
     from scraper.extractor import VERSION, render
 
     job = task.job
+    exchange = None
+    try:
+        exchange = load(job.page, most_bytes=_LARGEST_RECORD_BYTES) if load else None
+    except LargeRecord:
+        task = replace(task, skipped=f"its record is larger than {_LARGEST_RECORD_BYTES >> 20} MiB")
     status, content_type = (exchange.status, exchange.header("content-type")) if exchange else (None, None)
     body = _body(task, exchange)
     del exchange  # the body in another form: a large one is not held twice
@@ -134,16 +146,15 @@ def rules_digest(rules: Sequence[SiteRules]) -> str | None:
 def _body(task: TextTask, exchange: Exchange | None) -> bytes | Article:
     """The page without its codings; where none is to be extracted, an article that says why."""
     href, most_bytes = task.job.final_href, task.limits.max_bytes
-    if exchange is None:
-        return Article(href, skipped="its record in the WARC is damaged")
-    if task.skipped:
+    if exchange is None or task.skipped:
         return Article(href, skipped=task.skipped)
     codings = message.codings(exchange.headers)
     if reason := message.unreadable(codings):
         return Article(href, skipped=reason)
     try:
-        # Not even unpacked where it is more than may be extracted; the cap is for all codings together.
-        return message.content(message.entity(exchange.received), codings, most_bytes * (1 + codings.count(",")))
+        # Not even unpacked where it is more than may be extracted. The cap is for all codings together: some pages
+        # have two, and no honest one more.
+        return message.content(message.entity(exchange.received), codings, most_bytes * (2 if "," in codings else 1))
     except message.TooLarge:
         return Article(href, skipped=f"larger than {most_bytes:,} bytes")
 

@@ -255,7 +255,7 @@ def _again(task: TextTask, batch: Batch, texts: archiver.Texts, pages: PageStrea
     if batch.if_older and before is not None and not is_older(before, task):
         return Again(job, Done.CURRENT, _noted(job, stem, before) if not batch.diff else None)
     try:
-        text = drawn(task, pages.load(job.page))
+        text = drawn(task, pages.load)
     except IntegrityError:
         return Again(job, Done.DAMAGED)
     except LargePage:
