@@ -301,7 +301,7 @@ def _with_head(resource: Record) -> bytes:
 def _referred(revisit: Record) -> str:
     """The address a revisit refers to; older tools name none and mean its own."""
     href = revisit.header("WARC-Refers-To-Target-URI").strip("<> ")
-    return href or foreign.target_uri(revisit)
+    return urls.bare(href or foreign.target_uri(revisit))  # as the index has it
 
 
 def _holds(entry: IndexEntry, href: str, digest: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from scraper import urls
 from scraper.errors import IntegrityError, UsageError
 
 _MOST_MEMBERS = 100_000
@@ -243,11 +244,11 @@ def _pages_of(file: IO[bytes]) -> Iterator[tuple[str, str]]:
             continue
         if isinstance(page, dict) and isinstance(page.get("url"), str):
             stamp = "".join(character for character in str(page.get("ts", "")) if character in "0123456789")
-            yield page["url"], stamp[:14]
+            yield urls.bare(page["url"]), stamp[:14]
 
 
 def _line(value: object) -> str:
-    return " ".join(str(value).split())[:200] if isinstance(value, str) else ""
+    return urls.without_userinfo(" ".join(value.split()))[:200] if isinstance(value, str) else ""
 
 
 def _shown(path: str) -> str:
