@@ -26,6 +26,10 @@ class IntegrityError(ScraperError):
     exit_code = 5
 
 
+class LargeRecord(IntegrityError):
+    """A record of another tool with more bytes than the asker will hold."""
+
+
 class StateDamaged(IntegrityError):
     """The state file is damaged: it can be made again from the WARCs."""
 

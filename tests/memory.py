@@ -6,7 +6,8 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,27 +28,48 @@ class Measured:
     stderr: str
 
 
-def measured(command: Sequence[str], **options: Any) -> Measured:
-    """Run a command to its end and look at its tree of processes every 10 ms."""
-    before = os.times()
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-    peak, over = [0], threading.Event()
-    looking = threading.Thread(target=_look, args=(running.pid, peak, over))
+@dataclass(slots=True)
+class Watched:
+    """The most that a tree of processes has held so far."""
+
+    peak_bytes: int = 0
+
+    @property
+    def peak_mb(self) -> float:
+        return self.peak_bytes / 1e6
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Watched]:
+    """Look at a process with all its children every 10 ms."""
+    seen, over = Watched(), threading.Event()
+    looking = threading.Thread(target=_look, args=(pid, seen, over))
     looking.start()
     try:
-        stdout, stderr = running.communicate(timeout=MOST_SECONDS)
+        yield seen
     finally:
-        running.kill()
         over.set()
         looking.join()
+
+
+def measured(command: Sequence[str], **options: Any) -> Measured:
+    """Run a command to its end and watch it."""
+    before = os.times()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
+    running = subprocess.Popen(command, **pipes, **options)
+    with watched(running.pid) as seen:
+        try:
+            stdout, stderr = running.communicate(timeout=MOST_SECONDS)
+        finally:
+            running.kill()
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(peak[0] / 1e6, spent, running.returncode, stdout, stderr)
+    return Measured(seen.peak_mb, spent, running.returncode, stdout, stderr)
 
 
-def _look(pid: int, peak: list[int], over: threading.Event) -> None:
+def _look(pid: int, seen: Watched, over: threading.Event) -> None:
     while not over.is_set():
-        peak[0] = max(peak[0], _tree_bytes(pid))
+        seen.peak_bytes = max(seen.peak_bytes, _tree_bytes(pid))
         time.sleep(LOOK_SECONDS)
 
 

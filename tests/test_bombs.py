@@ -149,6 +149,18 @@ BOMBS: dict[str, Callable[[], Iterator[bytes]]] = {
     ),
     "srcset": page(b'<img srcset="' + b"/p.png 2x, " * 800_000 + b'">' + WORDS),
     "text": page(WORDS * (9 * MIB // len(WORDS))),
+    # One character beyond the Basic Multilingual Plane makes Python keep every character in four bytes.
+    "text-wide": page((WORDS + "😀".encode()) * (9 * MIB // len(WORDS + b"1234"))),
+    "text-cjk": page("<p>水獭在四十年后回到了这条河里，谁也没有料到。</p>".encode() * 130_000),
+    "paragraphs": page(b"<p>Words of a page." * 290_000),
+    "paragraphs-wide": page("<p>Words of a page 😀.".encode() * 290_000),
+    "items": page(b"<ul>" + b"<li>Words of a page." * 290_000),
+    "rows": page(b"<table>" + b"<tr><td>Words<td>of a page" * 95_000),
+    "sentences": page(b"<p>Words of a page, and more." * 290_000),
+    "sentences-wide": page("<p>Words of a page, and so 😀.".encode() * 299_000),
+    "breaks": page(b"<p>" + b"Words of a page.<br>" * 290_000),
+    "code": page(b"<pre><code>" + b"words  of\n" * 900_000),
+    "one-word-wide": page(b"<p>" + b"x" * 9 * MIB + "😀</p>".encode()),
     "text-19": page(WORDS * (19 * MIB // len(WORDS))),
     "one-word": page(b"<p>" + b"x" * 9 * MIB + b"</p>"),
     "png": page(b"\x89PNG\r\n\x1a\n" + b"\0" * 5 * MB),
@@ -242,6 +254,18 @@ def test_a_bomb_alone_fills_no_memory(cli: Cli, name: str) -> None:
     assert got.peak_mb < MOST_MB
     ledger = cli.ledger()
     assert [ledger[url] for url in good] == ["captured"] * len(good)
+
+
+def test_large_pages_take_the_memory_of_one_and_all_are_extracted(cli: Cli) -> None:
+    large = [serve(cli, name) for name in ("text", "code", "sentences-wide")]
+    got = run_with(cli, [*good_pages(cli), *large, *(cli.site.url(f"/good/{number}?{number}") for number in range(20))])
+    again = measured(cli.command("extract", "--all"), env=ENVIRONMENT, cwd=cli.folder)
+    print(f"large pages: {got.peak_mb:.0f} MB, again {again.peak_mb:.0f} MB")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert max(got.peak_mb, again.peak_mb) < MOST_MB
+    texts = [json.loads(path.read_text()) for path in (cli.archive / "collections/main/text").rglob("*.json")]
+    skipped = {text["url"]: text["article"]["skipped"] for text in texts}
+    assert [skipped[url] for url in large] == [None, None, "its text is in more than 200,000 pieces"]
 
 
 CROWD = " ".join(f"a{number}" for number in range(300))

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 from extract_pages import BODY, FIRST, PAGE, PARAGRAPHS, SECOND, THIRD, URL, paragraphs, simple
+from hypothesis import given
+from hypothesis import strategies as st
 
 import scraper
-from scraper.extractor import extract
+from scraper.extractor import blocks, extract
 from scraper.model import Block, BlockKind, Image, Link, SiteRules
 
 
@@ -268,3 +270,9 @@ def test_a_listing_is_not_called_an_article():
 def test_userinfo_never_reaches_the_article():
     article = extract(BODY, "https://user:secret@courier.example.org/town/cranes")
     assert "secret" not in repr(article)
+
+
+@given(st.text(" \t\n\u00a0xy"))
+def test_white_space_is_folded_as_a_browser_shows_it_and_lines_are_kept(text):
+    lines = (" ".join(line.replace("\u00a0", " ").split()) for line in text.split("\n"))
+    assert blocks.fold(text) == "\n".join(lines).strip()

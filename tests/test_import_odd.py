@@ -25,6 +25,7 @@ from scraper.archiver import IMPORTED, Collection, Imports
 from scraper.pipeline import Listener, importing, reextract
 from scraper.settings import Settings
 
+LARGE = "http://e.example/large"
 EMPTY = "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"  # of no bytes at all
 
 
@@ -80,6 +81,27 @@ def test_wholes_in_a_wacz_may_not_unpack_to_more_than_all_of_it_may(tmp_path: Pa
     assert len(done.warcs) == 1
 
 
+def test_a_record_that_unpacks_to_far_more_than_the_file_has_is_a_bomb(tmp_path: Path, root: Path) -> None:
+    path = put(tmp_path, members([*crawl(), record(http(bytes(80 << 20)), "http://e.example/bomb")]))
+    for salvage in (False, True):
+        (refused,) = take(root, path, salvage=salvage)
+        assert refused.exit_code == 5
+        assert refused.error.startswith(f"{path.name}: unpacks to more than 64 MiB: a bomb")
+    assert [file for file in (root / "collections" / IMPORTED / "archive").iterdir() if "warc" in file.name] == []
+
+
+def test_a_record_too_large_to_hold_a_page_is_kept_and_not_read_for_its_text(tmp_path: Path, root: Path) -> None:
+    (done,) = take(root, put(tmp_path, b"".join([*crawl(), record(http(page() + bytes(65 << 20)), LARGE)]), "c.warc"))
+    assert (done.exit_code, done.captures) == (0, 2)
+    assert skipped(root, LARGE) == "its record is larger than 64 MiB"
+    assert skipped(root, NEWS) is None
+
+
+def skipped(root: Path, href: str) -> str | None:
+    texts = [json.loads(path.read_text()) for path in (root / "collections" / IMPORTED / "text").rglob("*.json")]
+    return {text["url"]: text["article"]["skipped"] for text in texts}[href]
+
+
 def test_a_member_named_often_is_hashed_once(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     real = zipfile.ZipFile.open
@@ -94,6 +116,57 @@ def test_a_member_named_often_is_hashed_once(tmp_path: Path, root: Path, monkeyp
     (refused,) = take(root, path)
     assert "(and 99 more)" in refused.error
     assert opened.count("archive/a.warc.gz") == 1
+
+
+# ------------------------------------------------- members that cannot be opened
+
+BAD = b"archive/b.warc"
+# What is written where: an offset from the member's local header, or from its entry in the central directory.
+UNOPENABLE: dict[str, tuple[tuple[int, bytes] | None, tuple[int, bytes] | None, str]] = {
+    "content that is no deflate": ((30 + len(BAD), b"\x07" * 20), None, "damaged (Error -3"),
+    "a wrong sum": (None, (16, b"\0\0\0\0"), "damaged (Bad CRC-32"),
+    "encrypted": ((6, b"\1"), (8, b"\1"), "encrypted"),
+    "strongly encrypted": ((6, b"\x40"), (8, b"\x40"), "damaged (strong encryption"),
+    "an unknown method": ((8, b"\x63"), (10, b"\x63"), "packed in a way that WACZ does not know"),
+    "a patch": (None, (8, b"\x20"), "damaged (compressed patched data"),
+    "no local header": ((0, b"XX"), None, "damaged (Bad magic number"),
+    "another name": ((30, b"X"), None, "damaged (File name in directory"),
+    "a name that is no text": ((6, b"\0\x08\x08" + b"\0" * 17 + b"\x0e\0\0\0\xff"), None, "damaged (the name before"),
+    "a place beyond the end": (None, (42, b"\xff\xff\xff\x7f"), "damaged ("),
+}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["digest named", "no digest"])
+@pytest.mark.parametrize("how", UNOPENABLE)
+def test_a_member_that_cannot_be_opened_is_refused_in_a_line_and_left_out_by_salvage(
+    tmp_path: Path, root: Path, how: str, named: bool
+) -> None:
+    good, bad = members(crawl()), b"".join(crawl(page("B"), "http://e.example/b"))
+    path = wacz(tmp_path / "c.wacz", {"a.warc.gz": good, "b.warc": bad}, package=None if named else {"resources": []})
+    path = rezipped(path, deflated)
+    data = bytearray(path.read_bytes())
+    local, listed, told = UNOPENABLE[how]
+    for patch, name_at in ((local, 30), (listed, 46)):
+        if patch is not None:
+            # The local header comes first in the file, the entry of the central directory last.
+            start = (data.find(BAD) if name_at == 30 else data.rfind(BAD)) - name_at
+            data[start + patch[0] : start + patch[0] + len(patch[1])] = patch[1]
+    path.write_bytes(data)
+
+    (refused,) = take(root, path)
+    assert refused.exit_code == 5
+    assert refused.error.startswith("c.wacz: archive/b.warc: ")
+    assert "nothing of it was taken" in refused.error
+    assert "\n" not in refused.error
+    (done,) = take(root, path, salvage=True)
+    assert (done.exit_code, done.error) == (0, "")
+    assert any(sentence.startswith(f"archive/b.warc: {told}") for sentence in done.left_out)
+    assert [Imports(root).path_of(warc).read_bytes() for warc in done.warcs] == [good]
+
+
+def deflated(archive: zipfile.ZipFile, files: list[tuple[zipfile.ZipInfo, bytes]]) -> None:
+    for member, data in files:
+        archive.writestr(member.filename, data, zipfile.ZIP_DEFLATED)
 
 
 # ----------------------------------------------------------------------- remarks

@@ -116,6 +116,44 @@ def test_what_style_sheets_import_and_name_comes_too_and_circles_end(site: Site)
     assert sorted(site.paths()) == ["/a.css", "/b.css", "/bg.png", "/f.woff2", "/favicon.ico", "/page"]
 
 
+def chain(site: Site, length: int) -> None:
+    """Style sheets of which each imports the next one."""
+    for number in range(length):
+        onward = f'@import "{number + 1}.css";' if number + 1 < length else ""
+        css = f'{onward} @import "{number}.css#self";'.encode()
+        site.reply(f"/{number}.css", headers=CSS, body=css)
+
+
+def test_of_a_chain_of_imports_a_page_gets_what_its_budget_allows_and_each_once(site: Site) -> None:
+    chain(site, 40)
+    visit(site.settings(), page(site, "<link rel=stylesheet href=0.css><link rel=icon href=0.css>"), max_requisites=10)
+    assert sorted(path for path in site.paths() if path.endswith(".css")) == sorted(f"/{n}.css" for n in range(10))
+
+
+def test_a_chain_that_many_pages_lengthen_is_followed_to_its_end_and_each_link_asked_for_once(site: Site) -> None:
+    # Python ends at 1,000 calls inside of each other: what pages before have brought is gone through without.
+    chain(site, 1200)
+    pages = [page(site, "<link rel=stylesheet href=/0.css>", f"/page/{number}") for number in range(7)]
+    kept = visit(site.settings(), *pages, max_requisites=200)
+    asked = [path for path in site.paths() if path.endswith(".css")]
+    assert len(asked) == len(set(asked)) > 1100
+    assert set(kept.outcomes().values()) == {"captured"}
+    assert len(kept.shared[-1][1]) > 1000
+
+
+def test_circles_of_imports_over_redirects_and_hosts_end(site: Site) -> None:
+    site.reply("/a.css", headers=CSS, body=b'@import "http://b.test/b.css"; @import "moved.css"; @import "round.css";')
+    site.reply("/b.css", headers=CSS, body=b'@import "http://site.test/a.css"; @import "/b.css?#x";', host="b.test")
+    site.reply("/b.css?", headers=CSS, body=b'@import "b.css";', host="b.test")
+    site.reply("/moved.css", status=302, headers={"Location": "/a.css"})
+    site.reply("/round.css", status=302, headers={"Location": "/round.css"})
+    visit(site.settings(), page(site, "<style>@import 'a.css'; @import 'a.css';</style>"))
+    asked = [(seen.host, seen.path) for seen in site.log if ".css" in seen.path]
+    once = [("b.test", "/b.css"), ("b.test", "/b.css?"), ("site.test", "/moved.css"), ("site.test", "/round.css")]
+    assert sorted(one for one in asked if one != ("site.test", "/a.css")) == once
+    assert asked.count(("site.test", "/a.css")) == 2  # once by its name, and once where `moved.css` leads
+
+
 def test_429_503_and_retry_after_stop_the_host_for_this_page(site: Site) -> None:
     for status in (429, 503):
         site.log.clear()

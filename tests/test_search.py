@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from server import Site
 
-from scraper.archiver import Search, SearchEntry, SearchIndex, matching, newest
+from scraper.archiver import Search, SearchEntry, SearchIndex, matching, newest, words
 from scraper.cli.console import Console
 from scraper.cli.search import search
 from scraper.errors import IntegrityError, UsageError
@@ -535,3 +535,8 @@ def test_searching_where_there_is_no_archive_is_told_in_a_sentence(cli: Cli) -> 
     done = cli.run("search", "word")
     assert done.returncode == 2
     assert "there is no archive here" in done.stderr
+
+
+@given(st.text() | st.text("aB1é \n\u0301水_") | st.text("aB1 _-", min_size=60, max_size=200))
+def test_the_index_gets_the_very_words_that_are_marked_in_a_text(text: str) -> None:
+    assert words.indexed(text).split() == [word.form for word in words.words(text)]

@@ -10,9 +10,11 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import foreign
 import pytest
 from cli import Cli
 from fetching import fetch_all
+from replaying import served
 from server import Site
 
 from scraper import urls
@@ -105,6 +107,69 @@ def test_of_a_servers_own_words_only_the_evidence_keeps_them(cli: Cli) -> None:
             assert [head for head in (record.partition(b"\r\n\r\n")[0] for record in records) if leaks(head)] == []
             kinds = {record.partition(b"WARC-Type: ")[2].split(b"\r\n")[0] for record in records if leaks(record)}
             assert kinds == {b"response", b"revisit"}
+
+
+def test_what_other_tools_wrote_of_users_into_an_import_stays_in_their_file(cli: Cli) -> None:
+    to, page = f"http://{WHO}e.example", foreign.page()
+    sha1 = f"WARC-Payload-Digest: {foreign.sha1(page)}"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
+    records = [
+        foreign.info(),
+        foreign.record(foreign.http(page), f"{to}/a", sha1),
+        foreign.record(foreign.http(page), f"<{to}/angle>"),
+        foreign.record(foreign.http(b"", f"Location: {to}/a", status="HTTP/1.1 302 Found"), f"{to}/moved"),
+        foreign.record(head, f"{to}/again", sha1, f"WARC-Refers-To-Target-URI: {to}/a", kind="revisit"),
+        foreign.record(page, f"{to}/resource", kind="resource"),
+        foreign.record(foreign.http(page), f"http://{WHO}[bad/"),
+    ]
+    names = ("a", "angle", "moved", "again", "resource", "wacz")
+    (cli.folder / "x.warc.gz").write_bytes(foreign.members(records))
+    (cli.folder / "torn.warc.gz").write_bytes(foreign.members(records)[:-40])
+    inside = foreign.members([foreign.info(), foreign.record(foreign.http(page), f"{to}/wacz")])
+    listed = [(f"{to}/wacz", "2019-09-09T12:03:00Z")]
+    foreign.wacz(cli.folder / "x.wacz", {"y.warc.gz": inside}, listed, package={"title": f"A crawl of {to}/"})
+    cli.citing("http://e.example/a")
+    ended = [
+        cli.run("import", "x.warc.gz"), cli.run("import", "x.wacz", "--json"), cli.run("import", "torn.warc.gz"),
+        cli.run("import", "torn.warc.gz", "--salvage"), cli.run("status", "--json"), cli.run("check"),
+        cli.run("rebuild"), cli.run("extract", "--all"), cli.run("search", "otters", "--json"),
+        *(cli.run("show", f"{to}/{name}", "--json") for name in names),
+        *(cli.run("replay", f"{to}/{name}", "--as", form) for name in names for form in ("page", "text", "json")),
+        *(cli.run("export", "--format", kind, "--output", f"out.{kind}") for kind in ("jsonl", "csv")),
+    ]  # fmt: skip
+    assert [done.args[3:] for done in ended if leaks(said(done).encode())] == []
+    assert [done.args[3:] for done in ended if "Traceback" in done.stderr] == []
+    assert [done.args[3:] for done in ended if done.returncode not in (0, 2, 5)] == []
+    assert [kind for kind in ("jsonl", "csv") if leaks((cli.folder / f"out.{kind}").read_bytes())] == []
+    kept = {name.rpartition("/")[2].partition(".")[2] for name, data in told(cli.archive).items() if leaks(data)}
+    assert kept == {"warc.gz"}
+    with served(cli.archive) as server:
+        views = ("id_", "mp_", "", "/text", "/fields", "/raw")
+        asked = [
+            f"/-/capture/imported/20190909120300{view}/{to}/{name}" if "/" in view else
+            f"/imported/20190909120300{view}/{to}/{name}" for name in names for view in views
+        ]  # fmt: skip
+        asked += ["/", "/-/search?q=otters", "/imported/cdx?url=e.example&matchType=domain"]
+        asked += [f"/-/captures/imported/{to}/a", f"/imported/timemap/link/{to}/a", f"/imported/timemap/json/{to}/a"]
+        replies = {path: server.ask(path) for path in asked}
+    assert [path for path, reply in replies.items() if leaks(reply.body + repr(reply.headers).encode())] == []
+    assert sum(reply.status == 200 for reply in replies.values()) > len(names) * 4
+
+
+def test_a_host_that_fails_over_tls_is_told_of_without_the_user(cli: Cli) -> None:
+    cli.settings |= {"max_tries": 1, "ca_file": ""}  # nobody vouches for the server's certificate
+    cited = [f"https://{WHO}site.test/a", f"https://{WHO}a.test:443/", f"https://{USER}@b.test/"]
+    cli.site.reply("/to-tls", status=302, headers={"Location": f"https://{WHO}site.test/b"})
+    cli.citing(*cited, cli.site.url("/to-tls"))
+    ended = [cli.run("run", "--verbose"), cli.run("run", "--json", "--verbose"), cli.run("status", "--json")]
+    ended += [cli.run("status"), *(cli.run("fetch", url) for url in cited), cli.run("urls", "documents", "--json")]
+    ended += [cli.run("show", url) for url in cited]
+    assert {state for url, state in cli.ledger().items()} == {"failed(tls)"}
+    assert [done.args[3] for done in ended if leaks(said(done).encode()) or "Traceback" in done.stderr] == []
+    assert [name for name, data in told(cli.archive).items() if leaks(data)] == [
+        name for name in told(cli.archive) if name.endswith(".warc.gz") and b"to-tls" in told(cli.archive)[name]
+    ]
+    assert [seen.raw for seen in cli.site.log if leaks(seen.raw)] == []
 
 
 def test_nothing_foreign_puts_a_header_into_a_request(site: Site) -> None:

@@ -14,7 +14,7 @@ from scraper.archiver import foreign, members, records
 from scraper.archiver.index import Index, IndexEntry, OpenEntries, entry_of, merge_indexes, same_address
 from scraper.archiver.layout import Layout
 from scraper.archiver.lookup import Lookup
-from scraper.archiver.members import Damaged
+from scraper.archiver.members import MAX_MEMBER_BYTES, Damaged
 from scraper.archiver.records import Record
 from scraper.archiver.segment import Segment
 from scraper.archiver.visits import (
@@ -29,7 +29,7 @@ from scraper.archiver.visits import (
     written,
     written_uses,
 )
-from scraper.errors import IntegrityError
+from scraper.errors import IntegrityError, LargeRecord
 from scraper.model import Capture, Exchange, Held, Location, Outcome
 
 
@@ -193,13 +193,14 @@ class Collection:
         """The record at a location; raises `IntegrityError` when there is no whole one."""
         return self._record(location)[0]
 
-    def load(self, location: Location, *, with_request: bool = True) -> Exchange:
+    def load(self, location: Location, *, with_request: bool = True, most_bytes: int = MAX_MEMBER_BYTES) -> Exchange:
         """Read a response back; a revisit comes with the body it refers to. Its request costs a second reading.
 
         The seconds of an exchange are not in its records and come as 0. `received` is byte for byte what came, for a
-        revisit without a head of its own what came for the original. Raises `IntegrityError`.
+        revisit without a head of its own what came for the original. Raises `IntegrityError`; `LargeRecord` for one of
+        another tool that has more than `most_bytes`.
         """
-        record, after = self._record(location)
+        record, after = self._record(location, most_bytes)
         if self.layout.is_foreign and not urls.is_target(foreign.target_uri(record)):
             raise IntegrityError(f"{location.warc}: the record at offset {location.offset} has no web address")
         if record.type in ("resource", "metadata") and self.layout.is_foreign:
@@ -210,16 +211,18 @@ class Collection:
         request = self._request_after(record, location.warc, after) if with_request else b""
         return exchange_of(record, received, request)
 
-    def _record(self, location: Location) -> tuple[Record, int]:
+    def _record(self, location: Location, most_bytes: int = MAX_MEMBER_BYTES) -> tuple[Record, int]:
         with self.layout.open_warc(location.warc) as file:
             try:
                 if self.layout.is_foreign:
-                    found = foreign.read_at(file, location.offset)
+                    found = foreign.read_at(file, location.offset, most_bytes)
                     return found.record, found.end
                 member = next(members.scan_open(file, location.offset), None)
                 if member is None:
                     raise Damaged(location.offset, "the file ends before it")
                 return records.parse(member.data, member.offset), member.offset + member.length
+            except foreign.TooLarge as large:
+                raise LargeRecord(f"{file.name}: {large}") from large
             except Damaged as damage:
                 raise IntegrityError(f"{file.name}: no whole record at {damage}; run `scraper check`") from damage
 
@@ -298,7 +301,7 @@ def _with_head(resource: Record) -> bytes:
 def _referred(revisit: Record) -> str:
     """The address a revisit refers to; older tools name none and mean its own."""
     href = revisit.header("WARC-Refers-To-Target-URI").strip("<> ")
-    return href or foreign.target_uri(revisit)
+    return urls.bare(href or foreign.target_uri(revisit))  # as the index has it
 
 
 def _holds(entry: IndexEntry, href: str, digest: str) -> bool:

@@ -36,6 +36,10 @@ class _Hash(Protocol):
     def digest(self) -> bytes: ...
 
 
+class TooLarge(Damaged):
+    """A record that may be whole, but is larger than is to be held in memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignRecord(Record):
     """A record whose fields are looked up often: `first` holds the first value of each, by its lower-case name."""
@@ -122,12 +126,12 @@ def scan_on(path: Path, damages: list[Damaged], depth: Depth = INDEX) -> Iterato
             at = next_start(path, after) if is_packed(path) else _next_plain_start(path, after)
 
 
-def read_at(file: FileIO, offset: int) -> Found:
-    """The whole record at an offset; raises `Damaged`."""
+def read_at(file: FileIO, offset: int, most_bytes: int = MAX_MEMBER_BYTES) -> Found:
+    """The whole record at an offset; raises `Damaged`, `TooLarge` when its block has more bytes than that."""
     source = Source(file, offset)
     if not source.begins():
         raise Damaged(offset, "the file ends before it")
-    return _read(source, WHOLE)
+    return _read(source, WHOLE, most_bytes)
 
 
 def _next_plain_start(path: Path, offset: int) -> int | None:
@@ -146,7 +150,7 @@ def _next_plain_start(path: Path, offset: int) -> int | None:
 # -------------------------------------------------------------------- records
 
 
-def _read(source: Source, depth: Depth) -> Found:
+def _read(source: Source, depth: Depth, most_bytes: int = MAX_MEMBER_BYTES) -> Found:
     offset, was_shared = source.offset, source.is_shared
     headers = _header(source)
     first = {name.lower(): value for name, value in reversed(headers)}
@@ -155,8 +159,8 @@ def _read(source: Source, depth: Depth) -> Found:
     length = record.header("Content-Length")
     if not re.fullmatch(r"[0-9]{1,15}", length):
         raise Damaged(offset, "the record has no readable Content-Length")
-    if depth.keep and int(length) > MAX_MEMBER_BYTES:
-        raise Damaged(offset, f"the record is larger than {MAX_MEMBER_BYTES} bytes")
+    if depth.keep and int(length) > most_bytes:
+        raise TooLarge(offset, f"the record is larger than {most_bytes} bytes")
     block = _Block(record, depth)
     _feed(source, int(length), block)
     end_of_block = source.place

@@ -30,7 +30,8 @@ def entries(path: Path, name: str, damages: list[Damaged]) -> Iterator[IndexEntr
 def entry_of(found: Found, warc: str) -> IndexEntry | None:
     """The index entry of a record; None for those that are not listed, or cannot be read from their place."""
     record = found.record
-    href = found.href
+    # The record keeps the user and password that another tool wrote into it; nothing that is made of it does.
+    href = urls.bare(found.href) if "@" in found.href else found.href
     if found.is_shared or not href or not _is_listed(record):
         return None
     part = head_of(record)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from scraper import urls
 from scraper.errors import IntegrityError, UsageError
 
 _MOST_MEMBERS = 100_000
@@ -86,11 +87,13 @@ def read(archive: zipfile.ZipFile, name: str, size_bytes: int) -> Wacz:
 
 
 def member(archive: zipfile.ZipFile, path: str) -> IO[bytes]:
-    """One member, for reading. Raises what `DAMAGES` names."""
+    """One member, for reading. Raises `IntegrityError` when it cannot be opened; its reading, what `DAMAGES` names."""
     try:
         return archive.open(path)
     except UnicodeDecodeError as error:  # its two names do not agree, and the second one is no text at all
-        raise zipfile.BadZipFile(f"{path!r}: the name before its content is another one") from error
+        raise IntegrityError("damaged (the name before its content is no text)") from error
+    except (*DAMAGES, ValueError) as error:
+        raise IntegrityError(f"damaged ({error})") from error
 
 
 def _is_warc(path: str) -> bool:
@@ -156,7 +159,7 @@ def _package(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], prob
     if "datapackage.json" not in members:
         problems.append("datapackage.json: missing")
         return {}
-    data = _content(archive, members["datapackage.json"], problems, _MOST_JSON_BYTES)
+    data = _content(archive, "datapackage.json", problems, _MOST_JSON_BYTES)
     try:
         package = json.loads(data) if data is not None else None
     except (ValueError, RecursionError):
@@ -182,33 +185,37 @@ def _digest_faults(
         if not said.startswith("sha256:"):
             continue
         if path not in hashed:
-            hashed[path] = _sha256(archive, members[path])
+            hashed[path] = _sha256(archive, path)
         if hashed[path] != said[7:].lower():
             yield f"{_shown(path)}: not what its digest in datapackage.json says"
 
 
-def _sha256(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
+def _sha256(archive: zipfile.ZipFile, path: str) -> str | None:
     digest = hashlib.sha256()
     try:
-        with archive.open(member) as file:
+        with member(archive, path) as file:
             while chunk := file.read(_COPY_BYTES):
                 digest.update(chunk)
-    except (*DAMAGES, OSError):
+    except (*DAMAGES, IntegrityError, OSError):
         return None
     return digest.hexdigest()
 
 
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, problems: list[str], most_bytes: int) -> bytes | None:
+def _content(archive: zipfile.ZipFile, path: str, problems: list[str], most_bytes: int) -> bytes | None:
     try:
-        with archive.open(member) as file:
+        with member(archive, path) as file:
             data = file.read(most_bytes + 1)
-    except DAMAGES as error:
-        problems.append(f"{_shown(member.filename)}: damaged ({error})")
+    except (*DAMAGES, IntegrityError) as error:
+        problems.append(f"{path}: {_damage(error)}")
         return None
     if len(data) > most_bytes:
-        problems.append(f"{_shown(member.filename)}: larger than {most_bytes >> 20} MiB")
+        problems.append(f"{path}: larger than {most_bytes >> 20} MiB")
         return None
     return data
+
+
+def _damage(error: Exception) -> str:
+    return str(error) if isinstance(error, IntegrityError) else f"damaged ({error})"
 
 
 def _pages(
@@ -219,10 +226,10 @@ def _pages(
         if path not in members:
             continue
         try:
-            with archive.open(members[path]) as file:
+            with member(archive, path) as file:
                 yield from _pages_of(file)
-        except DAMAGES as error:
-            problems.append(f"{path}: damaged ({error})")
+        except (*DAMAGES, IntegrityError) as error:
+            problems.append(f"{path}: {_damage(error)}")
 
 
 def _pages_of(file: IO[bytes]) -> Iterator[tuple[str, str]]:
@@ -237,11 +244,11 @@ def _pages_of(file: IO[bytes]) -> Iterator[tuple[str, str]]:
             continue
         if isinstance(page, dict) and isinstance(page.get("url"), str):
             stamp = "".join(character for character in str(page.get("ts", "")) if character in "0123456789")
-            yield page["url"], stamp[:14]
+            yield urls.bare(page["url"]), stamp[:14]
 
 
 def _line(value: object) -> str:
-    return " ".join(str(value).split())[:200] if isinstance(value, str) else ""
+    return urls.without_userinfo(" ".join(value.split()))[:200] if isinstance(value, str) else ""
 
 
 def _shown(path: str) -> str:

@@ -86,14 +86,20 @@ class _Asked:
 class _Room:
     """How many bytes may still be unpacked of a file, all its parts taken together."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, name: str = "") -> None:
         self._most_bytes, self._left = most_bytes, most_bytes
+        self._bomb = f"{name}unpacks to more than {most_bytes >> 20} MiB: a bomb; unpack it by hand"
+
+    def require(self, number: int) -> None:
+        """Raises `IntegrityError` when so many bytes are more than the file may hold."""
+        if number > self._most_bytes:
+            raise IntegrityError(self._bomb)
 
     def take(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks; raises `IntegrityError` where there is no more room."""
         for chunk in chunks:
             if len(chunk) > self._left:
-                raise IntegrityError(f"unpacks to more than {self._most_bytes >> 20} MiB: a bomb; unpack it by hand")
+                raise IntegrityError(self._bomb)
             self._left -= len(chunk)
             yield chunk
 
@@ -137,9 +143,9 @@ class Imports:
         self._sweep()
         try:
             with _reading(path), path.open("rb") as file:
-                room = _Room(foreign_wacz.most_unpacked(path.stat().st_size))
-                asked = _Asked(path.name, sha256, imported_at, salvage, room)
                 is_zip = foreign_wacz.is_zip(path)
+                room = _Room(foreign_wacz.most_unpacked(path.stat().st_size), "" if is_zip else f"{path.name}: ")
+                asked = _Asked(path.name, sha256, imported_at, salvage, room)
                 prepared = (
                     self._of_wacz(path, asked) if is_zip else [self._prepared(file, asked, Source(path.name, sha256))]
                 )
@@ -180,11 +186,11 @@ class Imports:
         path = self._temporary()
         chunks = _chunks(file, source.name)
         sha256 = _write(asked.room.take(chunks) if source.member else chunks, path)
-        proof = _prove(path)
+        proof = _prove(path, asked.room)
         remarks = []
         if proof.shared:
             path, sha256 = self._unpacked(path, asked.room)
-            proof = _prove(path)
+            proof = _prove(path, asked.room)
             remarks.append("packed as a whole, so that no record could be read alone: kept as the plain WARC inside")
         if proof.records == 0 and _is_no_warc(path):
             told = f": {proof.problems[0].what}" if proof.problems and "ARC file" in proof.problems[0].what else ""
@@ -296,10 +302,13 @@ def file_sha256(path: Path) -> str:
 # -------------------------------------------------------------------- reading
 
 
-def _prove(path: Path) -> _Proof:
+def _prove(path: Path, room: _Room) -> _Proof:
     damages: list[Damaged] = []
     proof = _Proof(problems=damages)
+    unpacked_bytes = 0
     for found in foreign.scan_on(path, damages, foreign.PROOF):
+        unpacked_bytes += int(found.record.header("Content-Length"))
+        room.require(unpacked_bytes)
         proof.shared = proof.shared or found.is_shared
         if proof.shared:
             return proof

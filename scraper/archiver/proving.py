@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from scraper import urls
 from scraper.archiver import foreign, foreign_index, records
 from scraper.archiver.check_index import check_index
 from scraper.archiver.history import Seen, next_visit, uses_of
@@ -226,7 +227,7 @@ def _check_revisits(layout: Layout, survey: Survey) -> Iterator[Problem]:
 def _referred(path: Path, offset: int) -> str:
     try:
         for _, record in records.read_all(path, offset):
-            return record.header("WARC-Refers-To-Target-URI")
+            return urls.bare(record.header("WARC-Refers-To-Target-URI"))
     except Damaged:
         pass
     return "another URL"

@@ -34,11 +34,11 @@ class PageStream:
         if self._file is not None:
             self._file.close()
 
-    def load(self, page: Location) -> Exchange:
-        """The exchange of a page, revisits resolved. Raises `IntegrityError`."""
-        record = self._record(page)
+    def load(self, page: Location, *, most_bytes: int = MAX_MEMBER_BYTES) -> Exchange:
+        """The exchange of a page, revisits resolved. Raises as `Collection.load` does."""
+        record = None if self._collection.layout.is_foreign else self._record(page)
         if record is None or record.type != "response":
-            return self._collection.load(page)
+            return self._collection.load(page, most_bytes=most_bytes)
         return exchange_of(record, record.block, b"")
 
     def _record(self, page: Location) -> Record | None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from scraper.errors import IntegrityError
 from scraper.stored import load_json
 
 PAGES_HEADER = {"format": "json-pages-1.0", "id": "pages", "title": "All Pages"}
+_JSON_PIECES = 1000  # marks, names and values that are put together before they are written
 _HOST_CHARACTERS = 200  # a file name takes 255 bytes on every common file system
 
 
@@ -43,10 +44,10 @@ class Texts:
         Without `durable` they are not synced: after a power failure they may have to be made again from the WARC.
         """
         stem = self.stem(url, captured_at)
-        data = article if isinstance(article, bytes) else _json(article)
+        data = [article] if isinstance(article, bytes) else _json_parts(article)
         replace_file(self._path(stem, "md"), markdown.encode("utf-8", "replace"), durable=durable)
         # The JSON comes last: where it is, both are.
-        replace_file(self._path(stem, "json"), data, durable=durable)
+        replace_by_parts(self._path(stem, "json"), data, durable=durable)
         return stem
 
     def read(self, url: str, captured_at: datetime) -> tuple[dict[str, Any], str] | None:
@@ -161,8 +162,15 @@ def safe_host(host: str) -> str:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
-    return (text + "\n").encode("utf-8", "replace")
+    return b"".join(_json_parts(value))
+
+
+def _json_parts(value: Mapping[str, Any]) -> Iterator[bytes]:
+    """A text as it is written, in parts: as a whole a large one would be in memory four times."""
+    pieces = json.JSONEncoder(ensure_ascii=False, indent=1, default=str).iterencode(value)
+    while part := "".join(itertools.islice(pieces, _JSON_PIECES)):
+        yield part.encode("utf-8", "replace")
+    yield b"\n"
 
 
 # ---------------------------------------------------------------------- pages

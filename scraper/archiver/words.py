@@ -37,6 +37,8 @@ _WORD = re.compile(rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*")
 _RUN = re.compile(rf"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 _HAS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_ASCII_BLANKS = {number: " " for number in range(128) if not chr(number).isalnum()}
+_OVERLONG = re.compile(rf"([a-z0-9]{{{_LONGEST_WORD}}})[a-z0-9]+")
 # Accents, Hebrew points and Arabic vowel signs, which readers leave out when they search.
 _LEFT_OUT = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]")
 # Short и and у are letters of their own; ё is not to those who type е.
@@ -92,10 +94,10 @@ def _of_run(run: str, at: int) -> Iterator[Word]:
 
 
 def indexed(text: str) -> str:
-    """A text as the index gets it: folded words, parted by blanks."""
+    """A text as the index gets it: folded words, parted by blanks. Of a long text the words are never held singly."""
     if text.isascii():
-        return " ".join(word[:_LONGEST_WORD] for word in _ASCII_WORD.findall(text.lower()))
-    return " ".join(word.form for word in words(text))
+        return _OVERLONG.sub(r"\1", text.lower().translate(_ASCII_BLANKS))
+    return " ".join(" ".join(word.form for word in words(line)) for line in text.splitlines())
 
 
 # ------------------------------------------------------------------- queries

@@ -21,8 +21,9 @@ _INLINE = frozenset(
 _SILENT = frozenset({"img", "rp", "wbr", "picture", "amp-img", "iframe", "amp-ad", "amp-embed"})
 _HEADINGS = {"h1": 2, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _FIGURE_TAGS = frozenset({"figure", "figcaption", "amp-story"})
-_SPACE = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
-_LINES = re.compile(r" ?\n ?")
+# One blank, and a line end without blanks, are as they should be: a very long text has a million of them.
+_SPACE = re.compile(r"[\t\r\f\v\u00a0\u2028\u2029][ \t\r\f\v\u00a0\u2028\u2029]*+| [ \t\r\f\v\u00a0\u2028\u2029]++")
+_LINES = re.compile(r" \n ?|\n ")
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _FURNITURE_SHARE = 0.3  # of the subtree's text: what would remove more is not furniture
 _TRUSTED_SHARE = 0.35  # of the text that must be left when furniture by name is taken away

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -54,7 +55,7 @@ class Part:
     own_weight: float = 0.0
     weight: float = 0.0
     total: float = 0.0
-    children: list[Part] = field(default_factory=list)
+    children: Sequence[Part] = ()  # most elements have none, and a page may have 300,000 elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _walk(body: LexborNode) -> list[Part]:
     a link."""
     root = Part(body, "body", judged=True)  # the names of <body> speak of the site
     parts = [root]
-    blocks: dict[int, tuple[Part, bool]] = {body.mem_id: (root, False)}
+    path = [(body.mem_id, root, False)]  # the open elements: each with its block, and whether it is in a link
     nodes = body.traverse(include_text=True)
     next(nodes)  # the body itself
     for node in nodes:
@@ -104,23 +105,35 @@ def _walk(body: LexborNode) -> list[Part]:
             if text is None or text.isspace():
                 continue
         above = node.parent
-        around = blocks.get(above.mem_id) if above is not None else None
-        if around is None:
+        if above is None or not _close_down_to(above.mem_id, path):
             continue
+        _, block, linked = path[-1]
         if text is not None:
-            _add_text(around[0], text, around[1])
+            _add_text(block, text, linked)
         elif node.is_element_node:
             tag = node.tag or ""
             if tag in _INLINE:
-                blocks[node.mem_id] = (around[0], True) if tag == "a" else around
+                path.append((node.mem_id, block, linked or tag == "a"))
             else:
                 part = Part(node, tag)
-                around[0].children.append(part)
+                if isinstance(block.children, list):
+                    block.children.append(part)
+                else:
+                    block.children = [part]
                 parts.append(part)
-                blocks[node.mem_id] = part, around[1]
+                path.append((node.mem_id, part, linked))
     for part in parts:
         part.own_weight = _own_weight(part)
     return parts
+
+
+def _close_down_to(mem_id: int, path: list[tuple[int, Part, bool]]) -> bool:
+    """Close what the walk has left, so that this element is the innermost one; False when it is not open."""
+    for size in range(len(path), 0, -1):
+        if path[size - 1][0] == mem_id:
+            del path[size:]
+            return True
+    return False
 
 
 def _judge(part: Part) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 
 from scraper import decode, urls
@@ -60,8 +61,33 @@ class _Draft:
             self.values[name], self.evidence[name] = chosen
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All that was read from a page's tree. `body` is the chosen part, as a tree of its own, and why it was chosen."""
+
+    data: structured.Structured
+    shown: facts.PageFacts
+    names: tuple[str, ...]
+    draft: _Draft
+    site_fields: sites.SiteFields
+    body: tuple[BeautifulSoup, str] | None
+
+
 def article_of(html: bytes | str, request: Request) -> Article:
     """The article of a page; `skipped` where there is none to be read."""
+    # A step for each form of the page: the text and both trees of a large one must not be in memory together.
+    tree = _tree_of(html, request)
+    if isinstance(tree, Article):
+        return tree
+    try:
+        found = _read(tree, request)
+    except soup.TooManyNodes:
+        return Article(request.url, skipped=f"its text is in more than {soup.MOST_NODES:,} pieces")
+    del tree
+    return _composed(found, request)
+
+
+def _tree_of(html: bytes | str, request: Request) -> LexborHTMLParser | Article:
     text = _text_of(html, request)
     if isinstance(text, Article):
         return text
@@ -70,14 +96,14 @@ def article_of(html: bytes | str, request: Request) -> Article:
     tree = LexborHTMLParser(text)
     if request.rules:
         sites.remove(tree, request.rules)
-    return _read(tree, request)
+    return tree
 
 
 def _text_of(html: bytes | str, request: Request) -> str | Article:
     url, limits = request.url, request.limits
     if len(html) > limits.max_bytes:
         return Article(url, skipped=f"larger than {limits.max_bytes:,} bytes")
-    if not html.strip():
+    if not html or html.isspace():
         return Article(url, skipped="empty page")
     if isinstance(html, str):
         return html.replace("\0", "")
@@ -87,7 +113,7 @@ def _text_of(html: bytes | str, request: Request) -> str | Article:
     return text.replace("\0", "") if b"\0" in html else text
 
 
-def _read(tree: LexborHTMLParser, request: Request) -> Article:
+def _read(tree: LexborHTMLParser, request: Request) -> _Found:
     draft = _Draft()
     data = structured.read(tree)
     tree.strip_tags(list(marks.DEAD_TAGS))
@@ -107,11 +133,16 @@ def _read(tree: LexborHTMLParser, request: Request) -> Article:
         draft.evidence.update(picture[1])
     site_fields = _by_rules(tree, request, draft)
     tree.strip_tags(list(marks.FIGURE_TAGS))
-    _body(tree, request, draft)
-    _people(data, shown, names, draft)
-    for name, (value, evidence) in site_fields.items():
+    return _Found(data, shown, names, draft, site_fields, _body(tree, request))
+
+
+def _composed(found: _Found, request: Request) -> Article:
+    draft = found.draft
+    _blocks(found.body, request, draft)
+    _people(found.data, found.shown, found.names, draft)
+    for name, (value, evidence) in found.site_fields.items():
         draft.values[name], draft.evidence[name] = value, evidence
-    return _finished(data, request, draft)
+    return _finished(found.data, request, draft)
 
 
 def _tags(data: structured.Structured, shown: facts.PageFacts) -> tuple[tuple[str, ...], Evidence] | None:
@@ -119,21 +150,25 @@ def _tags(data: structured.Structured, shown: facts.PageFacts) -> tuple[tuple[st
     return (found, evidence) if evidence else None
 
 
-def _body(tree: LexborHTMLParser, request: Request, draft: _Draft) -> None:
-    nodes, reason = sites.body_nodes(tree, request.rules) if request.rules else [], "site rule"
-    if not nodes:
-        choice = container.choose(tree)
-        if choice is None:
-            return
-        nodes, reason = [choice.node], choice.reason
-    pieces, boxed = blocks.read(soup.of(nodes))
+def _body(tree: LexborHTMLParser, request: Request) -> tuple[BeautifulSoup, str] | None:
+    nodes = sites.body_nodes(tree, request.rules) if request.rules else []
+    if nodes:
+        return soup.of(nodes), "site rule"
+    choice = container.choose(tree)
+    return (soup.of([choice.node]), choice.reason) if choice else None
+
+
+def _blocks(body: tuple[BeautifulSoup, str] | None, request: Request, draft: _Draft) -> None:
+    if body is None:
+        return
+    pieces, boxed = blocks.read(body[0])
     kept, related = clean.article_pieces(pieces, draft.values.get("title"))
     draft.values["blocks"] = tuple(_absolute(piece.block, request.url) for piece in kept)
     links = _related([*related, *boxed], request.url)
     if links:
         draft.values["related"] = links
         draft.evidence["related"] = Evidence("body", "; ".join(link.title for link in links)[:300])
-    draft.evidence["blocks"] = Evidence(reason, f"{len(kept)} of {len(pieces)} pieces kept")
+    draft.evidence["blocks"] = Evidence(body[1], f"{len(kept)} of {len(pieces)} pieces kept")
 
 
 def _absolute(block: Block, url: str) -> Block:

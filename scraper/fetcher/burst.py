@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,8 @@ from scraper.settings import MIB, CaptureSettings
 
 # Of so many the run remembers that they were fetched, or of hosts that they are dead; what is forgotten is asked again.
 _MOST_REMEMBERED = 20_000
+# So many requisites of other pages are noted as needed by a page, and followed to what they name.
+_MOST_SHARED = 2_000
 # A page with style sheets leaves them this part of its budget: only they know of fonts and backgrounds.
 _SHARE_OF_SHEETS = 0.2
 _ACCEPT = {Kind.STYLE: "text/css,*/*;q=0.1", Kind.IMAGE: "image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
@@ -158,25 +160,36 @@ class Burst:
         return int(self._left * (1 - _SHARE_OF_SHEETS)) if has_sheets else self._left
 
     def _add(self, needs: Iterable[Need], most: int) -> None:
+        self._add_known(self._add_new(needs, most))
+
+    def _add_known(self, known: Iterable[Done]) -> None:
+        """What was fetched for another page: of a sheet, everything that it names is needed, too.
+
+        A circle of imports ends, since what was seen is not added again; so does a chain that many pages lengthen.
+        """
+        waiting = deque(known)
+        while waiting and len(self._shared) < _MOST_SHARED:
+            done = waiting.popleft()
+            if done.kept is not None:
+                self._shared[done.kept] = None
+            waiting.extend(self._add_new(done.names, self._left))
+
+    def _add_new(self, needs: Iterable[Need], most: int) -> list[Done]:
+        """Fetch what this page has not seen yet; gives what this run has fetched already."""
+        found: list[Done] = []
         for need in needs:
             if need.target.href in self._seen or self._stopped or self.crew.known.is_dead(need.target):
                 continue
             known = self.crew.known.done.get(need.target.href)
             if known is not None:
                 self._seen.add(need.target.href)
-                self._share(known, need)
+                found.append(known)
             elif most > 0 and self._left > 0:
                 self._seen.add(need.target.href)
                 self._left -= 1
                 most -= 1
                 self.spawn(self._fetch(need))
-
-    def _share(self, known: Done, need: Need) -> None:
-        """Of a sheet that was fetched for another page, too, everything it names is needed."""
-        # A circle of imports ends here as well: what was seen is not added again.
-        if known.kept is not None:
-            self._shared[known.kept] = None
-        self._add(known.names, self._left)
+        return found
 
     async def _fetch(self, need: Need) -> None:
         crew, href = self.crew, need.target.href
@@ -197,7 +210,7 @@ class Burst:
             self._add(names, self._left)
             await asyncio.sleep(0)  # so that what it names finds the lane still held
         except _Shared:
-            self._share(crew.known.done[href], need)
+            self._add_known([crew.known.done[href]])
         except (LeftOut, Stopped):
             pass
         finally:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scraper import archiver, message
-from scraper.errors import IntegrityError
-from scraper.model import Article, Exchange, ParserLimits, SiteRules
+from scraper.errors import IntegrityError, LargeRecord
+from scraper.model import Article, Exchange, Location, ParserLimits, SiteRules
 from scraper.pipeline.searching import entry_of_fields
 from scraper.settings import MIB, Settings
 from scraper.state import TextJob
+
+# Up to so much a page takes little memory. A larger one may take twenty times its size, and one tag a kilobyte.
+_LARGE_BYTES = MIB
+_LARGE_TAGS = 20_000
+# Of another tool's record, which may have any size. A page that is small enough came in fewer bytes, in chunks, too.
+_LARGEST_RECORD_BYTES = 64 * MIB
+
+
+class Load(Protocol):
+    """Reads a capture's exchange, if it has no more bytes than that: of `Collection`, or of `PageStream`."""
+
+    def __call__(self, location: Location, /, *, most_bytes: int) -> Exchange: ...
+
+
+class LargePage(Exception):
+    """A page to be worked on when no other large one is, in a process that ends with it, and its memory with that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +42,8 @@ class TextTask:
     job: TextJob
     rules: tuple[SiteRules, ...]
     limits: ParserLimits
-    decoded_cap_bytes: int
     skipped: str | None = None  # why no extraction is to be tried
+    may_be_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +53,16 @@ class Maker:
     root: Path
     rules: tuple[SiteRules, ...]
     limits: ParserLimits
-    decoded_cap_bytes: int
 
     @classmethod
     def of(cls, root: Path, settings: Settings, rules: Sequence[SiteRules]) -> Maker:
-        return cls(root, tuple(rules), settings.extract.limits, settings.fetch.max_decoded_mib * MIB)
+        return cls(root, tuple(rules), settings.extract.limits)
 
     def task(self, job: TextJob) -> TextTask:
         """The task of one capture, with the rules for its host."""
         host = job.final_href.partition("://")[2].partition("/")[0].partition(":")[0]
         rules = tuple(r for r in self.rules if any(host == name or host.endswith("." + name) for name in r.hosts))
-        return TextTask(self.root, job, rules, self.limits, self.decoded_cap_bytes)
+        return TextTask(self.root, job, rules, self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +85,16 @@ class Text:
 
 
 def make_text(task: TextTask) -> TextMade:
-    """Extract one capture's article and write its text files."""
+    """Extract one capture's article and write its text files. Raises `LargePage`."""
     job = task.job
     texts = archiver.Texts(task.root, job.collection)
-    text = drawn(task, loaded(archiver.Collection(task.root, job.collection), job))
+    try:
+        text = drawn(task, archiver.Collection(task.root, job.collection).load)
+    except IntegrityError:
+        # `check` names it; other texts must not wait.
+        text = drawn(replace(task, skipped="its record in the WARC is damaged"), None)
     path = texts.write(text.fields, text.markdown, job.final_href, job.captured_at)
     return made(task, text, path)
-
-
-def loaded(collection: archiver.Collection, job: TextJob) -> Exchange | None:
-    """The exchange of a capture; None when its record is damaged: `check` names it, other texts must not wait."""
-    try:
-        return collection.load(job.page)
-    except IntegrityError:
-        return None
 
 
 def made(task: TextTask, text: Text, path: str) -> TextMade:
@@ -91,17 +103,30 @@ def made(task: TextTask, text: Text, path: str) -> TextMade:
     return TextMade(task.job, path, fields["article"]["title"], fields["status"], entry_of_fields(path, fields))
 
 
-def drawn(task: TextTask, exchange: Exchange | None) -> Text:
-    """Extract a capture's article; the same exchange, rules and version give the same bytes."""
+def drawn(task: TextTask, load: Load | None) -> Text:
+    """Extract a capture's article; the same exchange, rules and version give the same bytes.
+
+    Raises `LargePage`, and `IntegrityError` when the record cannot be read.
+    """
     from scraper.extractor import VERSION, render
 
     job = task.job
-    article = _article(task, exchange)
+    exchange = None
+    try:
+        exchange = load(job.page, most_bytes=_LARGEST_RECORD_BYTES) if load else None
+    except LargeRecord:
+        task = replace(task, skipped=f"its record is larger than {_LARGEST_RECORD_BYTES >> 20} MiB")
+    status, content_type = (exchange.status, exchange.header("content-type")) if exchange else (None, None)
+    body = _body(task, exchange)
+    del exchange  # the body in another form: a large one is not held twice
+    article = body if isinstance(body, Article) else _article(task, body, content_type)
+    if task.may_be_large:
+        gc.collect()  # the tree of the page, which is full of circles, before its text is written in several forms
     fields = {
         "url": job.href,
         "final_url": job.final_href,
         "captured_at": job.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": exchange.status if exchange else None,
+        "status": status,
         "warc": {"file": job.page.warc, "offset": job.page.offset, "length": job.page.length},
         "extractor": VERSION,
         "rules": rules_digest(task.rules),
@@ -118,25 +143,34 @@ def rules_digest(rules: Sequence[SiteRules]) -> str | None:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _article(task: TextTask, exchange: Exchange | None) -> Article:
-    from scraper.extractor import extract  # the parsers load only where pages are extracted
-
-    job = task.job
-    if exchange is None:
-        return Article(job.final_href, skipped="its record in the WARC is damaged")
-    if task.skipped:
-        return Article(job.final_href, skipped=task.skipped)
+def _body(task: TextTask, exchange: Exchange | None) -> bytes | Article:
+    """The page without its codings; where none is to be extracted, an article that says why."""
+    href, most_bytes = task.job.final_href, task.limits.max_bytes
+    if exchange is None or task.skipped:
+        return Article(href, skipped=task.skipped)
     codings = message.codings(exchange.headers)
     if reason := message.unreadable(codings):
-        return Article(job.final_href, skipped=reason)
+        return Article(href, skipped=reason)
     try:
-        body = message.content(message.entity(exchange.received), codings, task.decoded_cap_bytes)
+        # Not even unpacked where it is more than may be extracted. The cap is for all codings together: some pages
+        # have two, and no honest one more.
+        return message.content(message.entity(exchange.received), codings, most_bytes * (2 if "," in codings else 1))
     except message.TooLarge:
-        return Article(job.final_href, skipped=f"larger than {task.decoded_cap_bytes >> 20} MiB when decoded")
+        return Article(href, skipped=f"larger than {most_bytes:,} bytes")
+
+
+def _article(task: TextTask, body: bytes, content_type: str | None) -> Article:
+    from scraper.extractor import extract  # the parsers load only where pages are extracted
+    from scraper.extractor.guard import not_html
+
+    job = task.job
+    is_large = len(body) > _LARGE_BYTES or body.count(b"<") > _LARGE_TAGS
+    if is_large and not task.may_be_large and not not_html(body, content_type):
+        raise LargePage(job.final_href)
     return extract(
         body,
         job.final_href,
-        content_type=exchange.header("content-type"),
+        content_type=content_type,
         captured_at=job.captured_at,
         rules=task.rules,
         limits=task.limits,

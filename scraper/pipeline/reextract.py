@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +16,7 @@ from scraper.errors import IntegrityError, UsageError
 from scraper.pipeline.batches import Failure, Stopping, results
 from scraper.pipeline.comparing import Change, Comparison, compared
 from scraper.pipeline.listening import Listener
-from scraper.pipeline.making import Maker, TextMade, TextTask, drawn, made, rules_digest
+from scraper.pipeline.making import LargePage, Maker, TextMade, TextTask, drawn, made, rules_digest
 from scraper.pipeline.searching import SearchIndexes, entry_of_fields
 from scraper.pipeline.session import opened, rewrite_pages
 from scraper.settings import Settings, load_site_rules
@@ -43,6 +43,7 @@ class Done(StrEnum):
     SAME = "same"
     CURRENT = "current"  # not older than this extractor, so not looked at
     COMPARED = "compared"
+    PUT_OFF = "put off"  # a large page, looked at after all others
     DAMAGED = "damaged"  # its record cannot be read: the text that there is stays
 
 
@@ -54,6 +55,7 @@ class Again:
     done: Done
     made: TextMade | None = None
     changes: tuple[Change, ...] = ()
+    put_off: TextTask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +201,31 @@ def _hrefs(names: Sequence[str], state: StateReader) -> list[str] | None:
 def _each(
     batches: Sequence[Batch], settings: Settings, report: Report, listener: Listener, stopped: Stopping
 ) -> Iterator[Again]:
+    """What comes of each capture; the large pages come last, each alone in a process that ends with it."""
     workers = settings.extract.workers or os.cpu_count() or 1
-    number = 0
-    for result in results(extract_batch, batches, workers, stopped):
+    for number, result in enumerate(_results(batches, workers, stopped), start=1):
         if isinstance(result, Failure):
             report.failures.append(result)
-            number += 1
         else:
-            for again in result:
-                number += 1
-                report.by_done[again.done] = report.by_done.get(again.done, 0) + 1
-                yield again
+            report.by_done[result.done] = report.by_done.get(result.done, 0) + 1
+            yield result
         listener.progress(number, report.captures, "reading the archive")
+
+
+def _results(batches: Sequence[Batch], workers: int, stopped: Stopping) -> Iterator[Again | Failure]:
+    large: list[Batch] = []
+    for result in results(extract_batch, batches, workers, stopped):
+        if isinstance(result, Failure):
+            yield result
+            continue
+        for again in result:
+            if again.put_off is None:
+                yield again
+            else:
+                task = replace(again.put_off, may_be_large=True)
+                large.append(Batch((task,), batches[0].if_older, batches[0].diff))
+    for batch in large:
+        yield from _results([batch], 1, stopped)
 
 
 def _prune(root: Path, batches: Sequence[Batch]) -> int:
@@ -236,20 +251,26 @@ def extract_batch(batch: Batch) -> list[Again]:
 def _again(task: TextTask, batch: Batch, texts: archiver.Texts, pages: PageStream) -> Again:
     job = task.job
     stem = texts.stem(job.final_href, job.captured_at)
-    try:
-        before = texts.load(stem)
-    except IntegrityError:
-        before = None
+    before = _text_before(texts, stem) if batch.if_older or batch.diff else None
     if batch.if_older and before is not None and not is_older(before, task):
         return Again(job, Done.CURRENT, _noted(job, stem, before) if not batch.diff else None)
     try:
-        text = drawn(task, pages.load(job.page))
+        text = drawn(task, pages.load)
     except IntegrityError:
         return Again(job, Done.DAMAGED)
+    except LargePage:
+        return Again(job, Done.PUT_OFF, put_off=task)
     if batch.diff:
         return Again(job, Done.COMPARED, changes=compared(before and before["article"], text.fields["article"]))
     is_new = texts.renew(stem, text.fields, text.markdown)
     return Again(job, Done.WRITTEN if is_new else Done.SAME, made(task, text, stem))
+
+
+def _text_before(texts: archiver.Texts, stem: str) -> dict[str, Any] | None:
+    try:
+        return texts.load(stem)
+    except IntegrityError:
+        return None
 
 
 def _noted(job: TextJob, stem: str, fields: dict[str, Any]) -> TextMade:

@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scraper.errors import ScraperError
 from scraper.model import SiteRules
-from scraper.pipeline.making import Maker, TextMade, TextTask, make_text
+from scraper.pipeline.making import LargePage, Maker, TextMade, TextTask, make_text
 from scraper.pipeline.workers import new_pool, signals_held
 from scraper.settings import Settings
 from scraper.state import TextJob
@@ -42,6 +42,7 @@ class Texts:
         self._done = done
         self._pool: ProcessPoolExecutor | None = None
         self._one_alone = asyncio.Semaphore(1)
+        self._large: list[TextTask] = []
         self._in_process = 0
         self._queue: deque[tuple[TextJob, bool]] = deque()
         self._consumers: set[asyncio.Task[None]] = set()
@@ -55,14 +56,21 @@ class Texts:
             self._consumers.add(asyncio.create_task(self._consume()))
 
     async def drain(self) -> None:
-        """Wait for all that was submitted."""
+        """Wait for all that was submitted; the large pages come last, when no other worker holds memory."""
         while self._consumers:
             await asyncio.wait(self._consumers)
             self._raise_faults()
+        if self._large and self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+        while self._large:
+            task = replace(self._large.pop(), may_be_large=True)
+            await self._finish(task, self._alone(task))
 
     def abandon(self) -> None:
         """Give up what is not made yet, at once: the next run makes it."""
         self._queue.clear()
+        self._large.clear()
         for task in self._consumers:
             task.cancel()
         if self._pool is not None:
@@ -74,19 +82,25 @@ class Texts:
         while self._queue:
             job, suspect = self._queue.popleft()
             task = self._maker.task(job)
-            making = asyncio.create_task(self._make(task, suspect))
-            try:
-                await asyncio.wait({making})
-            finally:
-                making.cancel()
-            bug = making.exception()
-            if bug is None:
-                self._done(making.result())
-            elif isinstance(bug, ScraperError | OSError):
-                raise bug
-            else:
-                self.bugs.append(bug)
-                self._done(make_text(replace(task, skipped=f"the extractor failed on it: {type(bug).__name__}")))
+            await self._finish(task, self._make(task, suspect))
+
+    async def _finish(self, task: TextTask, work: Coroutine[None, None, TextMade]) -> None:
+        """Tell of a text when it is made."""
+        making = asyncio.create_task(work)
+        try:
+            await asyncio.wait({making})
+        finally:
+            making.cancel()
+        bug = making.exception()
+        if bug is None:
+            self._done(making.result())
+        elif isinstance(bug, LargePage):
+            self._large.append(task)
+        elif isinstance(bug, ScraperError | OSError):
+            raise bug
+        else:
+            self.bugs.append(bug)
+            self._done(make_text(replace(task, skipped=f"the extractor failed on it: {type(bug).__name__}")))
 
     def _raise_faults(self) -> None:
         for task in [task for task in self._consumers if task.done()]:
@@ -104,7 +118,8 @@ class Texts:
             return await self._alone(task)
 
     async def _alone(self, task: TextTask) -> TextMade:
-        """A worker died (out of memory, say): try the page in a process of its own, and if that dies too, say so."""
+        """A large page, or one on which a worker may have died (out of memory, say): in a process of its own, no other
+        such beside it; if that dies too, the text says so."""
         async with self._one_alone:
             pool = new_pool(1)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scraper import message
+from scraper import message, urls
 from scraper.model import Exchange
 from scraper.replay.answers import latin
 from scraper.replay.policy import Headers
@@ -114,7 +114,10 @@ def original_headers(exchange: Exchange) -> Headers:
     for name, value in exchange.headers:
         if not _TOKEN.match(name):
             continue
-        header = (b"x-archive-orig-" + name.lower().encode("ascii"), latin(value[:_LONGEST_VALUE]))
+        header = (
+            b"x-archive-orig-" + name.lower().encode("ascii"),
+            latin(urls.without_userinfo(value[:_LONGEST_VALUE])),
+        )
         left -= len(header[0]) + len(header[1]) + 4
         if left < 0 or len(kept) == _MOST_HEADERS:
             break

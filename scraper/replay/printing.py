@@ -15,7 +15,7 @@ from scraper.replay.address import Span
 from scraper.replay.holdings import Holdings
 
 FORMS = ("page", "text", "json", "headers", "raw")
-_LARGEST_CONTENT_BYTES = 1 << 30
+_LARGEST_CONTENT_BYTES = 100 << 20  # of what is packed; a run takes no more of a page either, by default
 _MOST_HOPS = 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -76,8 +76,9 @@ def _redirected(
 
 
 def _content(exchange: Exchange, entry: IndexEntry) -> payload.Payload:
+    packed = payload.raw(exchange)
     try:
-        part = payload.plain(payload.raw(exchange), _LARGEST_CONTENT_BYTES)
+        part = payload.plain(packed, max(_LARGEST_CONTENT_BYTES, len(packed.body)))
     except message.TooLarge as error:
         raise IntegrityError(
             f"{entry.url}: unpacked, this capture has more than {_LARGEST_CONTENT_BYTES} bytes; use --as raw"
