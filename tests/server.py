@@ -204,8 +204,12 @@ class Site:
         authority.cert_pem.write_to_path(self.ca_file)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("*.test", "site.test", "127.0.0.1").configure_cert(context)
-        self.http_port = self._doors.open(partial(self._converse, tls=False))
+        self.http_port = self.one_more_port()
         self.https_port = self._doors.open(partial(self._converse, tls=True), context)
+
+    def one_more_port(self) -> int:
+        """One more plain port of the same site."""
+        return self._doors.open(partial(self._converse, tls=False))
 
     def close(self) -> None:
         self._doors.close()

@@ -99,12 +99,18 @@ def scraper(verb: str, root: Path, *arguments: str) -> str:
 
 
 def archived_frame(page: Page) -> Frame:
-    """The innermost frame, in which the archived page runs."""
-    for _ in range(SECONDS // 100):
-        for frame in page.frames:
-            if frame.url.endswith(f"mp_/{SEED_URL}") and frame.query_selector("h1"):
-                return frame
-        page.wait_for_timeout(100)
+    """The innermost frame, in which the archived page runs.
+
+    On a page of somebody's own, ReplayWeb.page now and then misses the start of its service worker and stays empty: its
+    reader loads the page again.
+    """
+    for _ in range(4):
+        for _ in range(SECONDS // 400):
+            for frame in page.frames:
+                if frame.url.endswith(f"mp_/{SEED_URL}") and frame.query_selector("h1"):
+                    return frame
+            page.wait_for_timeout(100)
+        page.reload()
     raise AssertionError(f"the page was not played; frames: {[frame.url for frame in page.frames]}")
 
 

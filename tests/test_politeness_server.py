@@ -34,7 +34,7 @@ def gaps(log: list[Seen]) -> list[float]:
 @pytest.fixture
 def ports(site: Site) -> tuple[int, int]:
     """Two ports of one machine, which speak for three hosts and more."""
-    return site.http_port, site._listen(None)
+    return site.http_port, site.one_more_port()
 
 
 def loopback(site: Site, ports: tuple[int, int], **fields: Any) -> Any:
@@ -70,7 +70,7 @@ def test_hosts_at_other_addresses_are_asked_meanwhile(site: Site, ports: tuple[i
 
 
 def test_many_hosts_at_one_address_all_get_their_pages(site: Site) -> None:
-    ports = (site.http_port, *(site._listen(None) for _ in range(15)))
+    ports = (site.http_port, *(site.one_more_port() for _ in range(15)))
     for number in range(4):
         site.reply(f"/{number}", body=b"x")
     pages = [f"http://127.0.0.1:{port}/{number}" for port in ports for number in range(4)]

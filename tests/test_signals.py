@@ -41,7 +41,7 @@ PHASES = {
     "a visit is appended": ("scraper.archiver.collection:Collection.append", 0),
     "a group is made durable": ("scraper.archiver.segment:Segment.sync", 0),
     "a group is committed": ("scraper.state.file:StateFile.commit", 0),
-    "a text is made": ("scraper.pipeline.making:loaded", 0),
+    "a text is made": ("scraper.pipeline.making:drawn", 0),
     "a text is noted": ("scraper.pipeline.run:Run.text_made", 0),
     "search is caught up": ("scraper.archiver.search:SearchIndex.add", 0),
     "search is closed": ("scraper.archiver.search:SearchIndex.close", 0),
