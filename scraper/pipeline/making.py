@@ -17,8 +17,8 @@ from scraper.pipeline.searching import entry_of_fields
 from scraper.settings import MIB, Settings
 from scraper.state import TextJob
 
-# Up to so much a page takes 70 MB at most. A larger one may take twenty times its size, and one tag a kilobyte. One page
-# in 500 is larger: the start of a process of its own costs as much as 20 usual pages.
+# Up to so much a page takes 70 MB at most. A larger one may take twenty times its size, and one tag a kilobyte. One in
+# 500 is larger: the start of a process of its own costs as much as 20 usual pages.
 _LARGE_BYTES = 4 * MIB
 _LARGE_TAGS = 20_000
 # Of another tool's record, which may have any size. A page that is small enough came in fewer bytes, in chunks, too.
