@@ -239,3 +239,13 @@ def test_the_same_bytes_give_the_same_article_under_any_clock_zone_and_locale(tm
         seen.add(subprocess.run(command, env=env, capture_output=True, check=True, cwd=Path.cwd()).stdout)
     assert len(seen) == 1
     assert b"Harbour keeps its three cranes" in seen.pop()
+
+
+@pytest.mark.parametrize(
+    "hiding", ["</p <!-- >", "<!x <!-- >", "<?x <!-- >", "<title-x>", "<style-foo>", "<\u017fcript>"]
+)
+def test_nothing_that_a_parser_sees_hides_behind_what_only_looks_like_a_comment_or_a_script(hiding: str) -> None:
+    crowded = "<a " + " ".join(f"k{number}" for number in range(300)) + ">"
+    assert guard.over_limits(f"<body>{hiding}{crowded}", ParserLimits()) == "more than 256 attributes in one tag"
+    nested = "<div>" * 600
+    assert guard.over_limits(f"<body>{hiding}{nested}", ParserLimits()) == "nested deeper than 512 levels"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -216,3 +217,15 @@ def test_a_trouble_is_new_once(state: StateFile) -> None:
     assert state.note_trouble("/a.txt", "empty")
     assert not state.note_trouble("/a.txt", "empty")
     assert state.note_trouble("/a.txt", "binary")
+
+
+def test_what_was_learnt_of_hosts_is_committed_with_the_visits_that_taught_it(state: StateFile) -> None:
+    memory = HostMemory("example.org", not_before=NOON + timedelta(hours=1))
+    state.record(visit(Outcome(State.FAILED, "http 429")))
+    state.remember(memory)
+    state.commit()
+    with StateFile.open_for_reading(state.path.parent) as reading:
+        assert [row[0] for row in reading.query("SELECT host FROM hosts")] == ["example.org"]
+    state.remember(replace(memory, failures=3))
+    state.roll_back()
+    assert state.memory("example.org") == memory

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import socket
 import ssl
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
-from fetching import fetch
+from fetching import captures, fetch, fetch_all
 from server import Connection, Seen, Site
 
 from scraper.fetcher.tls import Tls
@@ -117,3 +119,54 @@ def test_a_page_cut_off_by_a_wrong_record_keeps_what_came_before(site: Site) -> 
     assert capture.page is not None
     assert capture.page.received == head + b"the first part"
     assert capture.page.truncated is Truncation.DISCONNECT
+
+
+def test_what_follows_a_farewell_is_cut_off(site: Site) -> None:
+    cut_off = threading.Event()
+
+    def flood(connection: Connection, _seen: Seen) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        time.sleep(0.3)  # by then the line is kept for the next request
+        with suppress(OSError, ssl.SSLError):
+            connection.socket.settimeout(0.2)  # for their farewell, which does not come
+            connection.socket.unwrap()  # type: ignore[attr-defined]
+        connection.socket.settimeout(10)
+        try:
+            for _ in range(400):
+                socket.socket.sendall(connection.socket, bytes(64 * 1024))
+        except OSError:
+            cut_off.set()
+        connection.closing = True
+
+    site.behave("/flood", flood)
+    seen_while_running = []
+
+    def slow(connection: Connection, _seen: Seen) -> None:
+        seen_while_running.append(cut_off.wait(3))
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    site.behave("/slow", slow, host="other.test")
+    site.reply("/next", body=b"ok")  # for which the line is kept
+    urls = [site.url("/flood", scheme="https"), site.url("/next", scheme="https"), site.url("/slow", host="other.test")]
+    kept = captures(fetch_all(site.settings(delay_seconds=4.0, robots="ignore"), urls))
+    assert [(one.outcome.state, one.detail) for one in kept.values()] == [(State.CAPTURED, "")] * 3
+    assert seen_while_running == [True]
+
+
+def test_a_record_that_has_begun_is_seen(pair: tuple[Tls, Server]) -> None:
+    client, server = pair
+    server.tls.write(b"an answer nobody asked for")
+    sent = server.outgoing.read()
+    assert not client.is_within_record
+    assert client.opened(sent[:3]) == b""
+    assert client.is_within_record
+    assert client.opened(sent[3:-1]) == b""
+    assert client.is_within_record
+    assert client.opened(sent[-1:]) == b"an answer nobody asked for"
+    assert not client.is_within_record
+
+
+@pytest.mark.parametrize("name", [".", "a..b", "a" * 64 + ".test"])
+def test_a_name_that_nobody_can_have_is_an_error_of_tls(name: str) -> None:
+    with pytest.raises(ssl.SSLError):
+        Tls(ssl.create_default_context(), name).shake_hands(b"")

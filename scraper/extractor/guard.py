@@ -32,16 +32,6 @@ _FLAT = frozenset(
     }
 )
 _TAG = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9:-]{0,30})")
-# The same where it counts, as the HTML standard's tokenizer has it (13.2.5): no mark-up in comments, in attribute
-# values, in scripts, styles and the like. Every branch can end with the text, hence nothing is scanned twice.
-_STRICT_TAG = re.compile(
-    r"""<!--(?:-?>|.*?(?:--!?>|\Z))
-    |<(script|style|textarea|title|xmp|iframe|noembed|noframes)\b.*?(?:</\1\b|\Z)
-    |<(/?[a-z][^\s/>]{0,30})[^\s/>]*+
-     (?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?)?+)*+
-     (?:>|\Z)""",
-    re.IGNORECASE | re.DOTALL | re.VERBOSE,
-)
 # Parsers compare each attribute of a tag with all before it: 10,000 take a second, 1,000,000 three hours. The most in
 # one tag, and in what would be a tag if a script were mark-up, as it is inside SVG.
 _MOST_ATTRIBUTES = 256
@@ -53,13 +43,21 @@ _ATTRIBUTE = (
     rf"""(?:{_BLANK}*+={_BLANK}*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)?+)?+)"""
 )
 _CROWDED = rf"<[a-zA-Z][^{_NO_NAME}]*+(?P<crowded>{_ATTRIBUTE}{{%d}})"
-_ANY_TAG = rf"<[a-zA-Z][^{_NO_NAME}]*+{_ATTRIBUTE}*+[ \t\n\f\r/]*+(?:>|\Z)"
+# In a declaration, an instruction or an odd end tag, what looks like a comment is none.
+_BOGUS_COMMENT = r"<(?:[!?]|/[^a-zA-Z>])[^>]*+(?:>|\Z)"
+_REST_OF_TAG = rf"[^{_NO_NAME}]*+{_ATTRIBUTE}*+[ \t\n\f\r/]*+(?:>|\Z)"
+_ANY_TAG = rf"{_BOGUS_COMMENT}|</?[a-zA-Z]{_REST_OF_TAG}"
 # What has no mark-up in it is passed over in runs: a lazy `.*?` looks for its end at each character.
 _COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
-_RAW_ELEMENT = rf"<(?P<name>(?i:{_RAW}))\b(?P<raw>(?:[^<]++|<(?!/(?i:(?P=name))\b))*+)"
+_RAW_ELEMENT = rf"<(?P<name>(?ai:{_RAW}))(?=[{_NO_NAME}])(?P<raw>(?:[^<]++|<(?!/(?ai:(?P=name))[{_NO_NAME}]))*+)"
 _CROWDED_TAG = re.compile(f"{_COMMENT}|{_CROWDED % (_MOST_ATTRIBUTES + 1)}|{_RAW_ELEMENT}|{_ANY_TAG}")
 _CROWDED_IN_RAW = re.compile(f"{_CROWDED % (_MOST_ATTRIBUTES_IN_RAW + 1)}|{_ANY_TAG}")
+# Tags where it counts, as the HTML standard's tokenizer has it (13.2.5): no mark-up in comments, attribute values,
+# scripts, styles and the like. Every branch can end with the text, hence nothing is scanned twice.
+_STRICT_TAG = re.compile(
+    rf"{_COMMENT}|{_RAW_ELEMENT}(?:</[^>]*+(?:>|\Z))?+|{_BOGUS_COMMENT}|<(?P<tag>/?[a-zA-Z][^{_NO_NAME}]{{0,30}}){_REST_OF_TAG}"
+)
 # No tag has so many without one of these: a long stretch without its end, or an end hidden in an attribute's value.
 _STRETCH = re.compile(r"<[a-zA-Z][^>]{500}")
 _HIDDEN_END = re.compile(r"""=\s*+(?:"[^">]{0,500}+>|'[^'>]{0,500}+>)""")
@@ -112,7 +110,7 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
         return f"more than {_MOST_ATTRIBUTES:,} attributes in one tag"
     tags = _TAG.findall(text)
     if _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS:
-        strict = [tag for _, tag in _STRICT_TAG.findall(text) if tag]
+        strict = [found["tag"] for found in _STRICT_TAG.finditer(text) if found["tag"]]
         if _deeper(strict, limits.max_depth):
             return f"nested deeper than {limits.max_depth} levels"
     return None

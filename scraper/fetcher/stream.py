@@ -25,7 +25,6 @@ class Stream(asyncio.Protocol):
         self.address: str | None = None
         self.peer_ip: str | None = None
         self.tls_version: str | None = None
-        self.peer_ended = False  # the other side closed, not we
         self._transport: asyncio.Transport | None = None
         self._tls: Tls | None = None  # once its handshake is done
         self._descriptor = -1
@@ -35,7 +34,6 @@ class Stream(asyncio.Protocol):
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writable: asyncio.Event | None = None  # only while the kernel's buffer is full
-        self._dropped = False
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # asyncio's side
@@ -60,13 +58,12 @@ class Stream(asyncio.Protocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        self._ended = self.peer_ended = True
+        self._ended = True
         self._wake_reader()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        self.peer_ended |= not self._dropped
         self._error = self._error or exc
         self._transport = self._tls = None
         self.resume_writing()
@@ -85,13 +82,17 @@ class Stream(asyncio.Protocol):
     def _opened(self, tls: Tls, data: bytes) -> bytes:
         """What records of TLS hold; their end, or a wrong one, ends the connection."""
         data = tls.opened(data)
-        if self._transport is not None:
-            self._transport.write(tls.to_send())  # a key update is answered, a wrong record, too
-        if tls.flaw is not None:
-            self._error = tls.flaw
+        answer = tls.to_send()  # to a key update, or to a wrong record
+        if answer and self._transport is not None:
+            self._transport.write(answer)
+        if answer and self._writable is not None:
+            self._error = Lost("it asks for answers that it does not read")
+        self._error = self._error or tls.flaw
+        if self._error is not None or tls.has_ended:
+            # Whatever comes after a farewell is nobody's, and nothing would bound it.
+            self._ended = True
+            self._wake_reader()
             self.drop()
-        elif tls.has_ended:
-            self.eof_received()
         return data
 
     def _wake_reader(self) -> None:
@@ -136,6 +137,8 @@ class Stream(asyncio.Protocol):
         """Whether an idle connection has ended, or holds bytes nobody asked for: here or still in the kernel."""
         if self._ended or self._unread or self._transport is None:
             return True
+        if self._tls is not None and self._tls.is_within_record:
+            return True
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(0))
@@ -173,6 +176,5 @@ class Stream(asyncio.Protocol):
 
     def drop(self) -> None:
         """Drop the connection and do not wait."""
-        self._dropped = True
         if self._transport is not None:
             self._transport.abort()

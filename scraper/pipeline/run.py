@@ -15,7 +15,7 @@ from pathlib import Path
 from scraper import __version__, archiver, urls
 from scraper.fetcher import Fetched, Fetcher, Requisites, user_agent
 from scraper.fetcher.politeness import HOST_DOWN
-from scraper.model import Capture, HostMemory, Location, Outcome, Purpose, State, Visit
+from scraper.model import Capture, Location, Outcome, Purpose, State, Visit
 from scraper.pipeline.listening import HostDown, Listener, VisitResult
 from scraper.pipeline.making import TextMade
 from scraper.pipeline.searching import SearchIndexes
@@ -115,7 +115,6 @@ class Run:
         self._listener = listener
         self._with_texts = with_texts
         self._uncommitted: list[tuple[VisitResult | None, TextJob | None]] = []
-        self._hosts: dict[str, HostMemory] = {}  # not yet in the state: many answers, one memory
         self._root = session.root
         self._new_pages: dict[str, list[archiver.Page]] = {}
         self._due = 0
@@ -127,7 +126,7 @@ class Run:
         agent = user_agent(__version__, self._settings.contact)
         held = partial(self._state.held, collection=self._settings.collection)
         requisites = Requisites(self._settings.capture, held, self._share)
-        fetcher = Fetcher(self._settings.fetch, agent, self._recall, requisites)
+        fetcher = Fetcher(self._settings.fetch, agent, self._state.memory, requisites)
         loop = asyncio.get_running_loop()
         stop.wake = lambda: loop.call_soon_threadsafe(fetcher.stop)
         if stop.requested():
@@ -142,9 +141,6 @@ class Run:
         for memory, reason in fetcher.gone_down():
             put_off = self.tally.put_off.get(memory.host, 0)
             self._listener.host_down(HostDown(memory.host, memory.failures, reason, put_off, memory.not_before))
-
-    def _recall(self, host: str) -> HostMemory | None:
-        return self._hosts.get(host) or self._state.memory(host)
 
     @staticmethod
     async def _until_first_fault(fetching: object, ticking: asyncio.Task[None]) -> None:
@@ -176,7 +172,8 @@ class Run:
         row = row_of(capture, self._settings.collection, kept.visit, kept.page, kept.held)
         row = replace(row, entity_sha256=kept.entity_sha256, of_visit=of_page.number if of_page else None)
         visit_id, before = self._state.record(row)
-        self._hosts |= {memory.host: memory for memory in fetched.hosts}
+        for memory in fetched.hosts:
+            self._state.remember(memory)
         if capture.purpose is Purpose.REQUISITE:
             self.tally.add_requisite(capture.outcome)
         else:
@@ -212,10 +209,7 @@ class Run:
         """Make durable what was appended, then tell of it and have its texts made."""
         group, self._uncommitted = self._uncommitted, []
         pages = self._take_pages()
-        hosts, self._hosts = self._hosts, {}
         self._collection.sync()
-        for memory in hosts.values():
-            self._state.remember(memory)
         self._state.commit()
         self._search.commit()
         for collection, listed in pages.items():

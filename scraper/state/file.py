@@ -20,8 +20,6 @@ from scraper.state.rows import (
     VisitRow,
     held_json,
     held_of,
-    host_memory,
-    host_values,
     next_due_at,
     now,
     odd,
@@ -64,14 +62,14 @@ class StateFile(Forgetting):
         return cls(path, db)
 
     def commit(self) -> None:
-        self.write_marks()
+        self.write_pending()
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
     def roll_back(self) -> None:
         """Forget what is pending."""
-        self._marks.clear()
+        self.forget_pending()
         with translated(self.path):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -373,15 +371,8 @@ class StateFile(Forgetting):
 
     # ------------------------------------------------------------------ hosts
 
-    def memory(self, host: str) -> HostMemory | None:
-        row = self._run("SELECT * FROM hosts WHERE host = ?", (host,)).fetchone()
-        return host_memory(row) if row else None
-
     def hold(self, host: str, until: datetime) -> None:
         """Leave a host alone until then, if nothing longer is known."""
         memory = self.memory(host) or HostMemory(host)
         if memory.not_before is None or memory.not_before < until:
             self.remember(replace(memory, not_before=until, noted_at=now()))
-
-    def remember(self, memory: HostMemory) -> None:
-        self._run("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", host_values(memory))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from scraper.state.marks import Marks
+from scraper.state.pending import Pending
 
 _OF_WARC = "SELECT id FROM visits WHERE collection = :collection AND warc = :warc"
 _ELSEWHERE = "collection = :collection AND warc != :warc"
 
 
-class Forgetting(Marks):
+class Forgetting(Pending):
     """The state file, as far as visits can be taken out of it. Changes are pending until `commit`."""
 
     def forget_visits(self) -> None:
         """Before they are read again from the WARCs: every target is pending, documents and hosts stay."""
-        self.write_marks()
+        self.write_pending()
         self._run(
             "UPDATE targets SET state = 'pending', reason = '', due_at = NULL, failures = 0, visited_at = NULL, "
             "good = NULL"
@@ -26,7 +26,7 @@ class Forgetting(Marks):
 
         Gives the texts of these visits: paths without suffix, relative to the collection's folder.
         """
-        self.write_marks()
+        self.write_pending()
         values = {"collection": collection, "warc": warc}
         texts = self._run(f"SELECT text_path FROM visits WHERE id IN ({_OF_WARC}) AND text_path > ''", values)
         forgotten = {row[0] for row in texts}
