@@ -68,7 +68,7 @@ class Mender:
     def _adopt_leftovers(self, collection: str, state: StateFile, is_lost: bool) -> None:
         """Take in what lies beyond the commit mark, or what no state tells of; torn bytes are in quarantine."""
         # Where texts wait, a run may have been stopped in the middle of writing them.
-        after_crash = self.after_crash or state.count_waiting() > 0
+        after_crash = self.after_crash or state.may_lack_texts()
         recovery = archiver.recover(self.root, collection, state.marks(collection), after_crash=after_crash)
         # What waited for its text may have one already, of which a crash kept the state from knowing.
         texts = self._stems_due(collection, state) if recovery.reread else set()

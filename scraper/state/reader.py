@@ -208,6 +208,11 @@ class StateReader:
         )
         return int(self._run(sql).fetchone()[0])
 
+    def may_lack_texts(self) -> bool:
+        """Whether any capture has no text of its own yet; another one of the same page and second may have it."""
+        sql = f"SELECT 1 FROM visits INDEXED BY visits_without_text WHERE text_path IS NULL AND {HAS_PAGE} LIMIT 1"
+        return self._run(sql).fetchone() is not None
+
     def count_texts(self, collection: str) -> int:
         """How many texts a collection has."""
         sql = "SELECT count(DISTINCT text_path) FROM visits WHERE collection = ? AND text_path > ''"

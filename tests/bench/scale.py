@@ -129,25 +129,36 @@ def _look_ups(root: Path, captures: int) -> None:
 
 
 def _runs(site: Site, folder: Path, given: argparse.Namespace) -> None:
-    names = site.write_list(folder / "list.txt", given.pages)
-    totals: dict[str, list[_cost.Cost]] = {"empty": [], "large": []}
+    """Runs of two sizes over both archives, so that what a start and an end cost can be told from what a page costs."""
+    sizes = (max(given.pages // 5, 1), given.pages)
+    costs: dict[tuple[str, int], list[_cost.Cost]] = {}
     starts: dict[str, list[float]] = {"empty": [], "large": []}
-    work = folder / "work"
     for number in range(given.rounds + 1):
-        for kind in totals:
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            if kind == "large":
-                subprocess.run(["cp", "-r", "--reflink=auto", str(folder / kind), str(work / "archive")], check=True)
-            site.first_request_at()
-            began = time.time()
-            cost = _cost.of(ours(site, names, work / "archive", text=False), work)
-            if cost.status != 0:
-                sys.exit(f"the run ended with {cost.status}:\n{cost.output[-2000:]}")
+        for kind, size in itertools.product(starts, sizes):
+            cost, start = _run(site, folder, kind, size)
             if number:  # the first warms up
-                totals[kind].append(cost)
-                starts[kind].append(site.first_request_at() - began)
-    for kind, costs in totals.items():
-        spent = statistics.median(cost.cpu_seconds for cost in costs) / given.pages * 1000
-        start, peak = statistics.median(starts[kind]), max(cost.peak_mb for cost in costs)
-        print(f"{kind:<6} archive: first request after {start:.2f} s, {spent:.2f} CPU-ms a page, {peak:.0f} MB")
+                costs.setdefault((kind, size), []).append(cost)
+                starts[kind].append(start)
+    for kind in starts:
+        few, many = (statistics.median(cost.cpu_seconds for cost in costs[kind, size]) for size in sizes)
+        further, fixed = (many - few) / (sizes[1] - sizes[0]), many - (many - few) / (sizes[1] - sizes[0]) * sizes[1]
+        peak = max(cost.peak_mb for cost in costs[kind, sizes[1]])
+        print(
+            f"{kind:<6} archive: first request after {statistics.median(starts[kind]):.2f} s, {fixed:.2f} CPU-s a run"
+            f" and {further * 1000:.2f} CPU-ms a page, {peak:.0f} MB"
+        )
+
+
+def _run(site: Site, folder: Path, kind: str, pages: int) -> tuple[_cost.Cost, float]:
+    """What one run costs, and the seconds to its first request."""
+    names, work = site.write_list(folder / f"list{pages}.txt", pages), folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    if kind == "large":
+        subprocess.run(["cp", "-r", "--reflink=auto", str(folder / kind), str(work / "archive")], check=True)
+    site.first_request_at()
+    began = time.time()
+    cost = _cost.of(ours(site, names, work / "archive", text=False), work)
+    if cost.status != 0:
+        sys.exit(f"the run ended with {cost.status}:\n{cost.output[-2000:]}")
+    return cost, site.first_request_at() - began
