@@ -249,3 +249,22 @@ def test_nothing_that_a_parser_sees_hides_behind_what_only_looks_like_a_comment_
     assert guard.over_limits(f"<body>{hiding}{crowded}", ParserLimits()) == "more than 256 attributes in one tag"
     nested = "<div>" * 600
     assert guard.over_limits(f"<body>{hiding}{nested}", ParserLimits()) == "nested deeper than 512 levels"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<svg><title>{}</title></svg>",
+        "<svg><script>{}</script></svg>",
+        "<svg a='</svg>'><style>{}</style></svg>",
+        "<svg><foreignObject><p></svg></p></foreignObject><title>{}",
+        "<math><mi><svg></svg></mi><style>{}",
+    ],
+)
+def test_depth_cannot_hide_inside_svg_where_titles_and_scripts_are_elements_like_any_other(page: str) -> None:
+    assert guard.over_limits(page.format("<div>" * 600), ParserLimits()) == "nested deeper than 512 levels"
+
+
+def test_an_icon_makes_no_depth_of_the_templates_in_scripts() -> None:
+    script = "<svg><path d='M0 0'/></svg><script>" + "document.write('<div>');" * 2000 + "</script>"
+    assert guard.over_limits(script + PAGE, ParserLimits()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
 from operator import sub
@@ -55,9 +56,13 @@ _CROWDED_TAG = re.compile(f"{_COMMENT}|{_CROWDED % (_MOST_ATTRIBUTES + 1)}|{_RAW
 _CROWDED_IN_RAW = re.compile(f"{_CROWDED % (_MOST_ATTRIBUTES_IN_RAW + 1)}|{_ANY_TAG}")
 # Tags where it counts, as the HTML standard's tokenizer has it (13.2.5): no mark-up in comments, attribute values,
 # scripts, styles and the like. Every branch can end with the text, hence nothing is scanned twice.
-_STRICT_TAG = re.compile(
-    rf"{_COMMENT}|{_RAW_ELEMENT}(?:</[^>]*+(?:>|\Z))?+|{_BOGUS_COMMENT}|<(?P<tag>/?[a-zA-Z][^{_NO_NAME}]{{0,30}}){_REST_OF_TAG}"
-)
+_TAG_AND_REST = rf"<(?P<tag>/?[a-zA-Z][^{_NO_NAME}]{{0,30}}){_REST_OF_TAG}"
+_STRICT_TAG = re.compile(rf"{_COMMENT}|{_RAW_ELEMENT}(?:</[^>]*+(?:>|\Z))?+|{_BOGUS_COMMENT}|{_TAG_AND_REST}")
+# The same inside SVG and MathML, where scripts and titles are elements like any other (HTML standard, 13.2.6.5).
+_FOREIGN_TAG = re.compile(f"{_COMMENT}|{_BOGUS_COMMENT}|{_TAG_AND_REST}")
+_FOREIGN = frozenset({"svg", "math"})
+# HTML goes on inside these, and an end tag in it may end nothing outside: where one was, nobody can tell by a scan.
+_INTEGRATION_POINTS = frozenset({"foreignobject", "desc", "title", "annotation-xml", "mi", "mo", "mn", "ms", "mtext"})
 # No tag has so many without one of these: a long stretch without its end, or an end hidden in an attribute's value.
 _STRETCH = re.compile(r"<[a-zA-Z][^>]{500}")
 _HIDDEN_END = re.compile(r"""=\s*+(?:"[^">]{0,500}+>|'[^'>]{0,500}+>)""")
@@ -109,10 +114,9 @@ def over_limits(text: str, limits: ParserLimits) -> str | None:
     if _is_crowded(text):
         return f"more than {_MOST_ATTRIBUTES:,} attributes in one tag"
     tags = _TAG.findall(text)
-    if _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS:
-        strict = [found["tag"] for found in _STRICT_TAG.finditer(text) if found["tag"]]
-        if _deeper(strict, limits.max_depth):
-            return f"nested deeper than {limits.max_depth} levels"
+    is_doubtful = _deeper(tags, limits.max_depth) or len(tags) > _FEW_TAGS
+    if is_doubtful and _deeper(list(_strict_tags(text)), limits.max_depth):
+        return f"nested deeper than {limits.max_depth} levels"
     return None
 
 
@@ -128,6 +132,23 @@ def _is_crowded(text: str) -> bool:
         if len(raw) > _MOST_ATTRIBUTES_IN_RAW and any(tag["crowded"] for tag in _CROWDED_IN_RAW.finditer(raw)):
             return True
     return False
+
+
+def _strict_tags(text: str) -> Iterator[str]:
+    """The tags that a tokenizer sees: after what may not have ended the SVG, all that may be one."""
+    at, foreign, is_lost = 0, 0, False
+    while found := (_FOREIGN_TAG if foreign or is_lost else _STRICT_TAG).search(text, at):
+        at = found.end()
+        if not (tag := found["tag"]):
+            continue
+        yield tag
+        name = tag.lower()
+        if name in _FOREIGN:
+            foreign += 1
+        elif foreign and name.lstrip("/") in _FOREIGN:
+            foreign -= 1
+        elif foreign and name in _INTEGRATION_POINTS:
+            is_lost = True
 
 
 def _deeper(tags: list[str], most: int) -> bool:
